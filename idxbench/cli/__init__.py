@@ -1,0 +1,1 @@
+"""The commands: one file each, that parses, calls one function, prints, and returns an exit code."""

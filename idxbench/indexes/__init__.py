@@ -1,0 +1,1 @@
+"""Index libraries behind one small protocol, found by name."""

@@ -1,0 +1,62 @@
+"""The machine as a process sees it: usable cores, processor, memory, versions."""
+
+import os
+import platform
+import sys
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+
+def usable_cores() -> int:
+    """Count the cores this process may use: its affinity, cut down to the quota of its control group."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
+    return max(1, min(cores, _quota_cores() or cores))
+
+
+def _quota_cores() -> int | None:
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return None if quota == "max" else max(1, int(quota) // int(period))
+    except (OSError, ValueError):
+        return None
+
+
+def resolve_threads(threads: int | None) -> int:
+    """Turn a requested thread count into a real one; None and 0 mean every usable core."""
+    return threads if threads else usable_cores()
+
+
+def processor() -> str:
+    """Name the processor, as the kernel does where it says so."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.split(":", 1)[1].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def environment(threads: int) -> dict[str, Any]:
+    """Describe machine and software for ``run.json``."""
+    import psutil
+
+    packages = ("idxbench", "numpy", "numba", "hnswlib", "scipy", "scikit-learn", "h5py")
+    return {
+        "platform": platform.platform(),
+        "python": sys.version.split()[0],
+        "processor": processor(),
+        "cores_usable": usable_cores(),
+        "cores_online": os.cpu_count(),
+        "memory_bytes": int(psutil.virtual_memory().total),
+        "threads": threads,
+        "versions": {name: _version(name) for name in packages},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

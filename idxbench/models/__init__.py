@@ -1,0 +1,1 @@
+"""Models whose closed forms are known: matrix factorization and the paper's simulation."""

@@ -1,0 +1,196 @@
+"""The one record type of the program, its schema and version, and the run read back from disk."""
+
+import csv
+import json
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from idxbench.errors import Problem, ResultError
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Notice:
+    """Something the reader must know, with what to do about it.
+
+    Parameters
+    ----------
+    code
+        A stable short name, for filters and tests: ``unreachable-items``.
+    text
+        What was seen, with its numbers.
+    advice
+        What to do. Empty where nothing needs doing.
+    """
+
+    code: str
+    text: str
+    advice: str = ""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One figure: a row of ``measurements.csv``, in the order of its columns.
+
+    Parameters
+    ----------
+    task
+        ``retrieve``, ``similar``, ``cluster``, or ``run`` for figures of the whole run.
+    strategy, similarity, index
+        Names; ``index`` is empty where no index took part.
+    build, search
+        Compact JSON objects of parameters, empty for exact search.
+    k
+        Depth of the neighbour lists; 0 where none is meant. For ``cluster``, the number of clusters.
+    metric, reference
+        What was measured, and against which reference it was graded.
+    value, low, high
+        The figure and its 95 % interval; NaN where there is none.
+    n
+        How many observations stand behind it.
+    unit
+        ``s``, ``bytes``, ``share``, ``1/s``, ``count`` or empty.
+    """
+
+    task: str
+    strategy: str
+    similarity: str
+    index: str
+    build: str
+    search: str
+    k: int
+    metric: str
+    reference: str
+    value: float
+    low: float
+    high: float
+    n: int
+    unit: str
+
+
+COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(Measurement))
+
+
+def compact_json(parameters: Mapping[str, Any]) -> str:
+    """Write parameters as the shortest JSON object in their own order; empty when there are none."""
+    return json.dumps(dict(parameters), separators=(",", ":"), allow_nan=False) if parameters else ""
+
+
+def measurement_from_dict(row: Mapping[str, Any]) -> Measurement:
+    """Rebuild a record from a row of CSV text or of the journal (missing numbers read as NaN)."""
+
+    def number(name: str) -> float:
+        value = row[name]
+        return math.nan if value in ("", None) else float(value)
+
+    return Measurement(
+        task=str(row["task"]),
+        strategy=str(row["strategy"]),
+        similarity=str(row["similarity"]),
+        index=str(row["index"]),
+        build=str(row["build"]),
+        search=str(row["search"]),
+        k=int(row["k"]),
+        metric=str(row["metric"]),
+        reference=str(row["reference"]),
+        value=number("value"),
+        low=number("low"),
+        high=number("high"),
+        n=int(row["n"]),
+        unit=str(row["unit"]),
+    )
+
+
+def measurement_to_dict(row: Measurement) -> dict[str, Any]:
+    """Turn a record into plain JSON values; NaN, which JSON has no word for, becomes None."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value
+        for key, value in asdict(row).items()
+    }
+
+
+def csv_row(row: Measurement) -> list[str]:
+    """Write a record as CSV fields: floats in full precision, NaN as the empty field."""
+
+    def text(value: object) -> str:
+        if isinstance(value, float):
+            return "" if math.isnan(value) else repr(value)
+        return str(value)
+
+    return [text(getattr(row, name)) for name in COLUMNS]
+
+
+def read_measurements(path: Path) -> tuple[Measurement, ...]:
+    """Read ``measurements.csv``.
+
+    Raises
+    ------
+    ResultError
+        The file is missing, its columns are not ours, or a row does not parse.
+    """
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            reader = csv.DictReader(file)
+            if tuple(reader.fieldnames or ()) != COLUMNS:
+                raise ResultError(
+                    Problem(
+                        str(path), f"the columns {','.join(COLUMNS)}", ",".join(reader.fieldnames or ["none"])
+                    )
+                )
+            return _parse_rows(path, reader)
+    except OSError as error:
+        raise ResultError(
+            Problem(str(path), "a readable measurements.csv", error.strerror or str(error))
+        ) from None
+
+
+def _parse_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[Measurement, ...]:
+    parsed = []
+    for line, row in enumerate(rows, start=2):
+        try:
+            parsed.append(measurement_from_dict(row))
+        except (TypeError, ValueError, KeyError) as error:
+            raise ResultError(
+                Problem(
+                    f"{path}: line {line}", "one figure per line", f"a line that does not parse ({error})"
+                )
+            ) from None
+    return tuple(parsed)
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run as it lies on disk.
+
+    Parameters
+    ----------
+    path
+        The run directory.
+    info
+        ``run.json``: resolved config, data, versions, machine, notices, failures, exit status.
+    measurements
+        Every figure, in the order it was measured.
+    """
+
+    path: Path
+    info: Mapping[str, Any]
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def table(self) -> "pd.DataFrame":
+        """The figures as a pandas DataFrame, one row per figure, columns as in ``measurements.csv``."""
+        import pandas as pd
+
+        return pd.DataFrame([asdict(row) for row in self.measurements], columns=list(COLUMNS))
+
+    @property
+    def notices(self) -> tuple[Notice, ...]:
+        """What the run noticed, in the order it was noticed."""
+        return tuple(Notice(**notice) for notice in self.info.get("warnings", ()))

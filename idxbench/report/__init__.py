@@ -1,0 +1,1 @@
+"""Rendering: records in, tables out. Nothing is computed here."""

@@ -1,0 +1,1 @@
+"""Conclusions drawn from records: which strategy, index and parameters to serve."""

@@ -1,0 +1,1 @@
+"""Tests of idxbench; the folders mirror the package."""
