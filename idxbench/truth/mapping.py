@@ -1,0 +1,190 @@
+"""How each similarity becomes a dot product plus a bias per item, which is all the kernels know.
+
+============  =================================  ==========================  ==================
+metric        item                               query                       bias
+============  =================================  ==========================  ==================
+dot           ``b``                              ``q``                       0
+cosine        ``b / |b|``                        ``q / |q|``                 0
+covariance    ``L'b / |L'b|``, ``M = L L'``      ``L'q / |L'q|``             0
+l2            ``b - c``                          ``q - c``                   ``-|b - c|^2 / 2``
+============  =================================  ==========================  ==================
+
+``c`` is the mean item: distances don't change when everything is shifted, and float32 products of vectors
+around the origin lose fewer digits. Items are scaled by one power of two and each query by its own, which
+changes no digit and no order, and keeps tiny and huge data inside the range of float32.
+"""
+
+from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from typing import Any, Literal, TypeVar, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idxbench.data.rows import block_rows, normalized, refuse_non_finite, row_norms
+from idxbench.errors import DataError, Problem
+
+Metric = Literal["dot", "cosine", "l2", "covariance"]
+METRICS: tuple[str, ...] = get_args(Metric)
+
+Result = TypeVar("Result")
+
+
+def psd_factor(weight: NDArray[Any]) -> NDArray[np.float64]:
+    """Factor a symmetric positive semi-definite matrix.
+
+    Parameters
+    ----------
+    weight
+        (d, d) symmetric up to rounding, no eigenvalue below ``-1e-8`` of the largest.
+
+    Returns
+    -------
+    (d, r) float64 ``L`` with ``L L' = weight``, r its rank (at least 1).
+
+    Raises
+    ------
+    DataError
+        Not square, not finite, not symmetric, or with a negative eigenvalue.
+    """
+    matrix = np.asarray(weight, np.float64)
+    if matrix.ndim != 2 or matrix.shape[0] != matrix.shape[1]:
+        raise DataError(Problem("weight", "a square (d, d) matrix", f"shape {matrix.shape}"))
+    if not np.isfinite(matrix).all():
+        raise DataError(Problem("weight", "finite numbers", "NaN or infinity"))
+    scale = float(np.abs(matrix).max(initial=0.0))
+    if float(np.abs(matrix - matrix.T).max(initial=0.0)) > 1e-6 * scale:
+        raise DataError(Problem("weight", "a symmetric matrix", "an asymmetric one", "use (M + M') / 2"))
+    values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
+    top = max(float(values[-1]), 0.0)
+    if values[0] < -1e-8 * max(top, scale):
+        raise DataError(
+            Problem("weight", "a positive semi-definite matrix", f"the eigenvalue {values[0]:.3g}")
+        )
+    kept = values > 1e-14 * top
+    if not kept.any():
+        return np.zeros((matrix.shape[0], 1))
+    return np.ascontiguousarray(vectors[:, kept] * np.sqrt(values[kept]))
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """The map of one metric over one set of items.
+
+    Parameters
+    ----------
+    metric
+        One of `METRICS`.
+    center
+        (d,) the mean item, used by l2.
+    factor
+        (d, r) the factor of the weight, used by covariance.
+    scale
+        A power of two that brings the largest mapped item norm near 1.
+    largest
+        The largest norm of a mapped item after scaling.
+    """
+
+    metric: Metric
+    center: NDArray[np.float64] | None
+    factor: NDArray[np.float64] | None
+    scale: float
+    largest: float
+
+    @property
+    def by_distance(self) -> bool:
+        """Whether a pair scores by its negative squared distance."""
+        return self.metric == "l2"
+
+    def exact(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        """Map rows in float64, unscaled: dot products (or distances) of mapped rows are the scores."""
+        mapped = np.asarray(rows, np.float64)
+        if self.center is not None:
+            mapped = mapped - self.center
+        if self.factor is not None:
+            # Normalised first: the factor of a huge or tiny row must not leave the range of float64.
+            mapped = normalized(mapped) @ self.factor
+        return normalized(mapped) if self.metric in ("cosine", "covariance") else mapped
+
+    def items(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Map items for the float32 kernel: (n, r) rows and (n,) bias."""
+        bias = np.zeros(len(rows), np.float32)
+        if self.metric == "dot" and self.scale == 1.0:
+            return np.ascontiguousarray(rows, np.float32), bias
+        mapped = self.exact(rows) * self.scale
+        if self.by_distance:
+            bias = (-0.5 * np.einsum("ij,ij->i", mapped, mapped)).astype(np.float32)
+        return np.ascontiguousarray(mapped, np.float32), bias
+
+    def queries(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
+        """Map queries for the float32 kernel: (q, r) rows, and (q,) the scale each was given."""
+        mapped = self.exact(rows)
+        # A bias can't follow a scale per query, so under l2 all queries share the scale of the items.
+        own = power_of_two(row_norms(mapped))
+        scales = np.full(len(mapped), self.scale) if self.by_distance else own
+        return np.ascontiguousarray(mapped * scales[:, None], np.float32), scales
+
+
+def power_of_two(norms: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the power of two that brings each norm into [0.5, 1); 1 for a norm of zero."""
+    _, exponents = np.frexp(norms)
+    return np.where(norms == 0.0, 1.0, np.ldexp(1.0, -np.clip(exponents, -1000, 1000)))
+
+
+def fit_mapping(items: NDArray[Any], metric: Metric, weight: NDArray[Any] | None, pool: Executor) -> Mapping:
+    """Prepare the map of a metric: one pass over the items, two for l2, block by block on a pool.
+
+    Raises
+    ------
+    DataError
+        An unknown metric, a weight missing, unwanted or unfit, or items with NaN or infinity.
+    """
+    if metric not in METRICS:
+        raise DataError(Problem("metric", " or ".join(METRICS), repr(metric)))
+    if (weight is not None) != (metric == "covariance"):
+        fix = "pass weight=, a (d, d) matrix" if weight is None else "leave it out"
+        raise DataError(Problem("weight", f"none but for covariance, here {metric}", "the contrary", fix))
+    factor = None if weight is None else psd_factor(weight)
+    if factor is not None and factor.shape[0] != items.shape[1]:
+        raise DataError(
+            Problem("weight", f"{items.shape[1]} rows, the width of the items", f"{factor.shape[0]} rows")
+        )
+    center = _mean_row(items, pool) if metric == "l2" else None
+    unscaled = Mapping(metric, center, factor, 1.0, 1.0)
+    unit = metric in ("cosine", "covariance")
+
+    def largest_norm(start: int, block: NDArray[np.float64]) -> float:
+        refuse_non_finite(block, "items", start)
+        return 1.0 if unit else float(row_norms(unscaled.exact(block)).max())
+
+    largest = max(_over_blocks(largest_norm, items, pool))
+    scale = 1.0
+    # Ordinary scales are left alone: then the rows of a memory map are used as they lie.
+    if metric == "l2" or not (largest == 0.0 or 1e-6 < largest < 1e6):
+        scale = float(power_of_two(np.array([largest]))[0])
+    return Mapping(metric, center, factor, scale, largest * scale)
+
+
+def _over_blocks(
+    function: Callable[[int, NDArray[np.float64]], Result], items: NDArray[Any], pool: Executor
+) -> Iterator[Result]:
+    """Yield ``function(first_row, block)`` of every float64 block, in order."""
+    rows = block_rows(items.shape[1])
+
+    def one(start: int) -> Result:
+        return function(start, np.asarray(items[start : start + rows], np.float64))
+
+    return pool.map(one, range(0, len(items), rows))
+
+
+def _mean_row(items: NDArray[Any], pool: Executor) -> NDArray[np.float64]:
+    def part(start: int, block: NDArray[np.float64]) -> NDArray[np.float64]:
+        refuse_non_finite(block, "items", start)
+        # Divided before summing: rows near the largest float must not overflow.
+        return np.asarray((block / len(items)).sum(axis=0))
+
+    total = np.zeros(items.shape[1])
+    for partial in _over_blocks(part, items, pool):
+        total += partial
+    return total
