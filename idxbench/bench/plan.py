@@ -1,0 +1,152 @@
+"""From a config to what will run: strategies, indexes, and the cells they make."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+from idxbench.config.messages import nearest
+from idxbench.config.schema import AnyIndex, Config, HnswlibIndex, Task
+from idxbench.errors import ConfigError, Problem
+from idxbench.indexes.base import effective_searches
+from idxbench.records import Notice
+from idxbench.strategies.catalogue import Space, resolve_strategies
+
+
+@dataclass(frozen=True)
+class Build:
+    """One index, built once and searched at every parameter of its sweep.
+
+    Parameters
+    ----------
+    space
+        The strategy whose vectors it holds.
+    kind
+        The index library.
+    parameters
+        What it is built with; holds the seed where several builds are made.
+    searches
+        The search parameters that will run.
+    seed
+        Of the build.
+    """
+
+    space: Space
+    kind: str
+    parameters: dict[str, Any]
+    searches: tuple[dict[str, Any], ...]
+    seed: int
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Everything that will run."""
+
+    tasks: tuple[Task, ...]
+    spaces: tuple[Space, ...]
+    builds: tuple[Build, ...]
+    notices: tuple[Notice, ...]
+
+    @property
+    def n_cells(self) -> int:
+        """How many cells: strategy x index x build x search."""
+        return sum(len(build.searches) for build in self.builds)
+
+
+def make_plan(config: Config, only: Sequence[str] = (), *, has_queries: bool = True) -> Plan:
+    """Expand a config.
+
+    Parameters
+    ----------
+    config
+        A checked config.
+    only
+        Names of strategies or kinds of indexes to keep; none keeps all.
+    has_queries
+        Whether anything will be retrieved; without queries only ``similar`` and ``cluster`` run.
+
+    Raises
+    ------
+    ConfigError
+        A name in ``only`` that is neither, or strategies that are alike.
+    """
+    spaces = resolve_strategies(config)
+    indexes = config.index
+    if only:
+        spaces, indexes = _keep_only(spaces, indexes, only)
+    notices: list[Notice] = []
+    builds: list[Build] = []
+    tasks = config.tasks
+    if not has_queries and "retrieve" in tasks:
+        tasks = tuple(task for task in tasks if task != "retrieve")
+        notices.append(
+            Notice(
+                "no-queries",
+                "there are no queries: the task retrieve, and so every index, was left out",
+                "name them under data.queries, or hold some items out: data.holdout = 1000",
+            )
+        )
+    if "retrieve" in tasks:
+        for index in indexes:
+            sweeps, raised = _sweep(index, max(config.k))
+            if raised:
+                notices.append(_raised_notice(raised, max(config.k)))
+            builds += [build for space in spaces for build in _builds(space, index, sweeps, config)]
+    return Plan(tasks, spaces, tuple(builds), tuple(notices))
+
+
+def _keep_only(
+    spaces: tuple[Space, ...], indexes: tuple[AnyIndex, ...], only: Sequence[str]
+) -> tuple[tuple[Space, ...], tuple[AnyIndex, ...]]:
+    names = [space.name for space in spaces]
+    kinds = [index.kind for index in indexes]
+    unknown = [word for word in only if word not in names and word not in kinds]
+    if unknown:
+        known = [*names, *dict.fromkeys(kinds)]
+        raise ConfigError(
+            [
+                Problem(
+                    "--only",
+                    "a strategy or index of the config: " + ", ".join(known),
+                    repr(word),
+                    f"did you mean {nearest(word, known)!r}?" if nearest(word, known) else "",
+                )
+                for word in unknown
+            ]
+        )
+    kept_spaces = tuple(space for space in spaces if space.name in only) or spaces
+    kept_indexes = tuple(index for index in indexes if index.kind in only) or indexes
+    return kept_spaces, kept_indexes
+
+
+def _sweep(index: AnyIndex, k: int) -> tuple[tuple[dict[str, Any], ...], tuple[int, ...]]:
+    searches = tuple({"ef": ef} for ef in index.ef) if isinstance(index, HnswlibIndex) else ({},)
+    return effective_searches(index.kind, searches, k)
+
+
+def _builds(
+    space: Space, index: AnyIndex, searches: tuple[dict[str, Any], ...], config: Config
+) -> list[Build]:
+    if not isinstance(index, HnswlibIndex):
+        return [Build(space, index.kind, {}, searches, config.seed)]
+    made = []
+    sweep = product(
+        dict.fromkeys(index.M), dict.fromkeys(index.ef_construction), range(config.measure.builds)
+    )
+    for M, ef_construction, replicate in sweep:
+        seed = config.seed + replicate
+        parameters = {"M": M, "ef_construction": ef_construction}
+        if config.measure.builds > 1:
+            parameters["seed"] = seed
+        made.append(Build(space, index.kind, parameters, searches, seed))
+    return made
+
+
+def _raised_notice(raised: Sequence[int], k: int) -> Notice:
+    values = ", ".join(str(ef) for ef in raised)
+    return Notice(
+        "ef-below-k",
+        f"ef {values} {'is' if len(raised) == 1 else 'are'} below k = {k}: hnswlib then searches with "
+        f"ef = {k}, which ran once",
+        f"to measure a smaller ef, ask for a smaller k (now the largest of k is {k})",
+    )

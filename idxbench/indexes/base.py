@@ -1,0 +1,89 @@
+"""What an index library must do to be benchmarked: build, search, reachability, size."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idxbench.config.schema import Similarity
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a search returned.
+
+    Parameters
+    ----------
+    ids
+        (q, k) int64, best first, padded with -1 where the library found fewer than k.
+    n_short
+        How many queries were padded.
+    """
+
+    ids: NDArray[np.int64]
+    n_short: int
+
+
+class VectorIndex(Protocol):
+    """One index over one set of items, for one similarity.
+
+    An implementation refuses NaN and infinity, checks the width of queries, and takes its thread count from
+    every call. Vectors arrive as C-order float32; what the library needs done to them (norms, scales) is
+    the implementation's business and must not change any ranking.
+    """
+
+    def build(self, items: NDArray[np.float32], *, seed: int, threads: int, progress: Progress) -> None:
+        """Build from (n, d) items; ids are row numbers. ``progress`` is told the rows added."""
+        ...
+
+    def set_search(self, parameters: Mapping[str, Any]) -> None:
+        """Set search parameters, such as ``{"ef": 40}``, for the searches that follow."""
+        ...
+
+    def prepare(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Bring queries into the index's own units, once, outside the timed region."""
+        ...
+
+    def search(self, prepared: NDArray[np.float32], k: int, *, threads: int) -> Found:
+        """Search prepared queries; never raises because an index returned fewer than k results."""
+        ...
+
+    def size_bytes(self) -> int:
+        """Return the size of the index, vectors included."""
+        ...
+
+    def unreachable_share(self) -> float:
+        """Return the share of items that no search can return."""
+        ...
+
+
+def effective_searches(
+    kind: str, sweep: tuple[dict[str, Any], ...], k: int
+) -> tuple[tuple[dict[str, Any], ...], tuple[int, ...]]:
+    """Return the searches that will really run, and the ``ef`` values below k that they replace.
+
+    hnswlib raises an ef below k to k without a word; running those would print the same figures several
+    times under different names.
+    """
+    if kind != "hnswlib":
+        return sweep, ()
+    raised = tuple(search["ef"] for search in sweep if search["ef"] < k)
+    efs = sorted({max(search["ef"], k) for search in sweep})
+    return tuple({"ef": ef} for ef in efs), raised
+
+
+def make_index(kind: str, build: Mapping[str, Any], similarity: Similarity) -> VectorIndex:
+    """Make an unbuilt index by the name its library has in the config."""
+    if kind == "hnswlib":
+        from idxbench.indexes.hnsw import HnswIndex
+
+        return HnswIndex(similarity, M=build["M"], ef_construction=build["ef_construction"])
+    if kind == "exact":
+        from idxbench.indexes.exact import ExactSearchIndex
+
+        return ExactSearchIndex(similarity)
+    raise ValueError(f"no index kind {kind!r}")

@@ -1,0 +1,52 @@
+"""Exact search as an index: recall 1 by definition, the time that approximate search has to beat."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idxbench.config.schema import Similarity
+from idxbench.indexes.base import Found, Progress
+from idxbench.truth.exact import ExactIndex
+
+
+class ExactSearchIndex:
+    """The project's own exact search behind the protocol of `VectorIndex`."""
+
+    def __init__(self, similarity: Similarity) -> None:
+        self.similarity = similarity
+        self._index: ExactIndex | None = None
+
+    def build(self, items: NDArray[np.float32], *, seed: int, threads: int, progress: Progress) -> None:
+        """Prepare the items; nothing is random, so the seed is not used."""
+        self._index = ExactIndex(items, self.similarity, threads=threads)
+        progress(len(items))
+
+    def set_search(self, parameters: Mapping[str, Any]) -> None:
+        """Accept no parameters: there are none."""
+
+    def prepare(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the queries: the search maps them itself."""
+        return queries
+
+    def search(self, prepared: NDArray[np.float32], k: int, *, threads: int) -> Found:
+        """Search exactly; never short."""
+        index = self._built()
+        index.threads = threads
+        ids, _ = index.search(prepared, k)
+        return Found(ids, 0)
+
+    def size_bytes(self) -> int:
+        """Return 4 bytes per coordinate."""
+        items = self._built().items
+        return 4 * int(items.shape[0]) * int(items.shape[1])
+
+    def unreachable_share(self) -> float:
+        """Return 0: every item is looked at."""
+        return 0.0
+
+    def _built(self) -> ExactIndex:
+        if self._index is None:
+            raise RuntimeError("build the index before using it")
+        return self._index
