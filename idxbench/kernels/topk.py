@@ -88,9 +88,7 @@ def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     results = []
     for row in range(ROWS):
         value = splat(load(row_addresses[row], t, single))
-        results.append(
-            [builder.call(fma, [value, queries[part], sums[row][part]]) for part in range(VECTORS)]
-        )
+        results.append([builder.call(fma, [value, queries[part], sums[row][part]]) for part in range(VECTORS)])
     t_next = builder.add(t, constant(1))
     t.add_incoming(t_next, loop)
     for row in range(ROWS):

@@ -123,9 +123,7 @@ class ExactIndex:
         queries = _matrix(queries, "queries", allow_empty=True)
         n_items, n_dims = self.items.shape
         if queries.shape[1] != n_dims:
-            raise DataError(
-                Problem("queries", f"width {n_dims}, that of the items", f"width {queries.shape[1]}")
-            )
+            raise DataError(Problem("queries", f"width {n_dims}, that of the items", f"width {queries.shape[1]}"))
         if not 1 <= k <= n_items:
             raise DataError(Problem("k", f"1 to {n_items}, the number of items", str(k)))
         ids = np.empty((len(queries), k), np.int64)
@@ -208,10 +206,7 @@ class ExactIndex:
             heaps = _Heaps(len(queries), kept, len(panels))
             groups = np.array_split(np.arange(len(panels)), min(len(panels), 4 * self.threads))
             for first, rows, bias in self._blocks or self._map_blocks(pool):
-                jobs = [
-                    pool.submit(heaps.scan, rows, bias, first, panels, int(g[0]), int(g[-1]) + 1)
-                    for g in groups
-                ]
+                jobs = [pool.submit(heaps.scan, rows, bias, first, panels, int(g[0]), int(g[-1]) + 1) for g in groups]
                 for job in jobs:
                     job.result()
             return heaps.scores, heaps.ids
@@ -269,9 +264,7 @@ class ExactIndex:
 
             def one(group: NDArray[np.int64], rows: NDArray[np.float64] = rows, start: int = start) -> None:
                 part = slice(int(group[0]), int(group[-1]) + 1)
-                topk.scan_float64(
-                    exact_queries[part], rows, start, self.mapping.by_distance, scores[part], ids[part]
-                )
+                topk.scan_float64(exact_queries[part], rows, start, self.mapping.by_distance, scores[part], ids[part])
 
             list(pool.map(one, groups))
         order = np.lexsort((ids, -scores))
@@ -302,9 +295,7 @@ class _Heaps:
         from idxbench.kernels import topk
 
         lanes = slice(begin * self.lanes, end * self.lanes)
-        topk.scan(
-            rows, bias, first, panels[begin:end], self.scores[lanes], self.ids[lanes], self.thresholds[lanes]
-        )
+        topk.scan(rows, bias, first, panels[begin:end], self.scores[lanes], self.ids[lanes], self.thresholds[lanes])
 
 
 def exact_topk(

@@ -59,9 +59,7 @@ def psd_factor(weight: NDArray[Any]) -> NDArray[np.float64]:
     values, vectors = np.linalg.eigh((matrix + matrix.T) / 2)
     top = max(float(values[-1]), 0.0)
     if values[0] < -1e-8 * max(top, scale):
-        raise DataError(
-            Problem("weight", "a positive semi-definite matrix", f"the eigenvalue {values[0]:.3g}")
-        )
+        raise DataError(Problem("weight", "a positive semi-definite matrix", f"the eigenvalue {values[0]:.3g}"))
     kept = values > 1e-14 * top
     if not kept.any():
         return np.zeros((matrix.shape[0], 1))
@@ -98,10 +96,11 @@ class Mapping:
         return self.metric == "l2"
 
     def exact(self, rows: NDArray[Any]) -> NDArray[np.float64]:
-        """Map rows in float64, unscaled: dot products (or distances) of mapped rows are the scores."""
+        """Map rows in float64: dot products (or distances) of mapped rows are the scores.
+
+        Unscaled and uncentred: differences of float32 rows are exact as they are, so equal distances tie.
+        """
         mapped = np.asarray(rows, np.float64)
-        if self.center is not None:
-            mapped = mapped - self.center
         if self.factor is not None:
             # Normalised first: the factor of a huge or tiny row must not leave the range of float64.
             mapped = normalized(mapped) @ self.factor
@@ -112,18 +111,22 @@ class Mapping:
         bias = np.zeros(len(rows), np.float32)
         if self.metric == "dot" and self.scale == 1.0:
             return np.ascontiguousarray(rows, np.float32), bias
-        mapped = self.exact(rows) * self.scale
+        mapped = self._centered(rows) * self.scale
         if self.by_distance:
             bias = (-0.5 * np.einsum("ij,ij->i", mapped, mapped)).astype(np.float32)
         return np.ascontiguousarray(mapped, np.float32), bias
 
     def queries(self, rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float64]]:
         """Map queries for the float32 kernel: (q, r) rows, and (q,) the scale each was given."""
-        mapped = self.exact(rows)
+        mapped = self._centered(rows)
         # A bias can't follow a scale per query, so under l2 all queries share the scale of the items.
         own = power_of_two(row_norms(mapped))
         scales = np.full(len(mapped), self.scale) if self.by_distance else own
         return np.ascontiguousarray(mapped * scales[:, None], np.float32), scales
+
+    def _centered(self, rows: NDArray[Any]) -> NDArray[np.float64]:
+        mapped = self.exact(rows)
+        return mapped if self.center is None else mapped - self.center
 
 
 def power_of_two(norms: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -147,16 +150,13 @@ def fit_mapping(items: NDArray[Any], metric: Metric, weight: NDArray[Any] | None
         raise DataError(Problem("weight", f"none but for covariance, here {metric}", "the contrary", fix))
     factor = None if weight is None else psd_factor(weight)
     if factor is not None and factor.shape[0] != items.shape[1]:
-        raise DataError(
-            Problem("weight", f"{items.shape[1]} rows, the width of the items", f"{factor.shape[0]} rows")
-        )
+        raise DataError(Problem("weight", f"{items.shape[1]} rows, the width of the items", f"{factor.shape[0]} rows"))
     center = _mean_row(items, pool) if metric == "l2" else None
-    unscaled = Mapping(metric, center, factor, 1.0, 1.0)
     unit = metric in ("cosine", "covariance")
 
     def largest_norm(start: int, block: NDArray[np.float64]) -> float:
         refuse_non_finite(block, "items", start)
-        return 1.0 if unit else float(row_norms(unscaled.exact(block)).max())
+        return 1.0 if unit else float(row_norms(block if center is None else block - center).max())
 
     largest = max(_over_blocks(largest_norm, items, pool))
     scale = 1.0

@@ -1,0 +1,90 @@
+"""Ground truth kept between runs, keyed by the content it was computed from and by nothing else.
+
+A truth found by a file's name or a row count goes stale without a word; one found by a hash of every byte
+of items, queries and parameters can't.
+"""
+
+import hashlib
+import json
+import os
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from idxbench.truth.exact import KERNEL_VERSION, Neighbors
+
+# The oldest entries go when the cache outgrows this.
+LIMIT_BYTES = 4 << 30
+
+
+def cache_root() -> Path:
+    """Return the folder of all caches: ``IDXBENCH_CACHE_DIR``, or the user's cache folder."""
+    chosen = os.environ.get("IDXBENCH_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("idxbench"))
+
+
+def truth_key(items: str, queries: str, metric: str, k: int, weight: str = "") -> str:
+    """Return the key of a truth: a hash of content fingerprints, metric, weight, k and kernel version."""
+    parts = json.dumps([KERNEL_VERSION, items, queries, metric, weight, k])
+    return hashlib.blake2b(parts.encode(), digest_size=16).hexdigest()
+
+
+@dataclass(frozen=True)
+class CachedTruth:
+    """A truth and the seconds it once took to compute."""
+
+    neighbors: Neighbors
+    seconds: float
+
+
+def read_truth(key: str) -> CachedTruth | None:
+    """Return a cached truth, or None where there is none or it is damaged."""
+    path = _path(key)
+    try:
+        with np.load(path, allow_pickle=False) as stored:
+            neighbors = Neighbors(stored["ids"], stored["scores"], int(stored["n_uncertified"]))
+            seconds = float(stored["seconds"])
+        path.touch()
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        return None
+    return CachedTruth(neighbors, seconds)
+
+
+def write_truth(key: str, truth: CachedTruth) -> None:
+    """Store a truth; a cache that can't be written is no error, the next run computes again."""
+    path = _path(key)
+    part = path.with_name(f"{path.stem}.{os.getpid()}.part.npz")
+    found = truth.neighbors
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        np.savez(
+            part,
+            ids=found.ids,
+            scores=found.scores,
+            n_uncertified=found.n_uncertified,
+            seconds=truth.seconds,
+        )
+        part.replace(path)
+        _prune(path.parent)
+    except OSError:
+        part.unlink(missing_ok=True)
+
+
+def _path(key: str) -> Path:
+    return cache_root() / "truth" / f"{key}.npz"
+
+
+def _prune(folder: Path) -> None:
+    entries = sorted((entry.stat().st_mtime, entry.stat().st_size, entry) for entry in folder.glob("*.npz"))
+    excess = sum(size for _, size, _ in entries) - LIMIT_BYTES
+    for _, size, entry in entries[:-1]:
+        if excess <= 0:
+            return
+        entry.unlink(missing_ok=True)
+        excess -= size

@@ -1,0 +1,32 @@
+"""Time each kernel against NumPy: ``python -m tests.kernels.bench``. Ratios of one run, one thread each."""
+
+import time
+
+import numpy as np
+from threadpoolctl import threadpool_limits
+
+from tests.kernels.registry import KERNELS, Size
+
+SIZE = Size(n=20_000, q=512, d=128, k=10)
+REPEATS = 5
+
+
+def seconds(function, inputs) -> float:
+    start = time.perf_counter()
+    function(*inputs)
+    return time.perf_counter() - start
+
+
+def main() -> None:
+    print(f"n = {SIZE.n}, q = {SIZE.q}, d = {SIZE.d}, k = {SIZE.k}; median of {REPEATS}, alternating, one thread")
+    with threadpool_limits(limits=1):
+        for name, entry in KERNELS.items():
+            inputs = entry.make(SIZE, np.random.default_rng(0))
+            entry.fast(*inputs)
+            pairs = [(seconds(entry.fast, inputs), seconds(entry.numpy, inputs)) for _ in range(REPEATS)]
+            ours, theirs = np.median(pairs, axis=0)
+            print(f"{name:>18}: {ours * 1e3:8.2f} ms, NumPy {theirs * 1e3:8.2f} ms, NumPy / ours {theirs / ours:5.1f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,219 @@
+"""Exact search against a full float64 sort, on the data that breaks shortcuts."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from idxbench import ExactIndex, exact_topk
+from idxbench.errors import DataError
+from tests.reference import search as twin
+
+METRICS = ["dot", "cosine", "l2", "covariance"]
+
+
+def _weight(d: int, rng: np.random.Generator) -> np.ndarray:
+    factor = rng.normal(size=(d, max(1, d - 1)))
+    return factor @ factor.T
+
+
+def _data(kind: str, n: int, d: int, rng: np.random.Generator) -> np.ndarray:
+    x = rng.normal(size=(n, d))
+    if kind == "clustered":
+        x = rng.normal(size=(5, d))[rng.integers(0, 5, n)] * 10 + 1e-3 * x
+    if kind == "decaying":
+        x *= np.arange(1, d + 1) ** -1.5
+    if kind == "heavy":
+        x *= np.exp(2 * rng.normal(size=(n, 1)))
+    if kind == "duplicated":
+        x = x[rng.integers(0, max(1, n // 10), n)]
+    if kind == "with zeros":
+        x[rng.integers(0, n, n // 4)] = 0
+    if kind == "far from the origin":
+        x = 1e4 + x
+    scale = {"tiny": 1e-12, "huge": 1e12, "1e-6": 1e-6, "1e+6": 1e6}.get(kind, 1.0)
+    return (x * scale).astype(np.float32)
+
+
+KINDS = ["gaussian", "clustered", "decaying", "heavy", "duplicated", "with zeros", "far from the origin",
+         "tiny", "huge", "1e-6", "1e+6"]  # fmt: skip
+
+
+def _agrees(items, queries, k, metric, weight, ids, scores):
+    """The same ids as the twin, but where the twin's own scores tie within float64 rounding."""
+    table = twin.scores(items, queries, metric, weight)
+    _, best = twin.topk(items, queries, k, metric, weight)
+    got = np.take_along_axis(table, ids, axis=1)
+    scale = np.abs(table).max(axis=1, keepdims=True) + 1e-300
+    np.testing.assert_array_less(np.abs(got - best) / scale, 1e-12)
+    assert all(len(set(row)) == k for row in ids.tolist())
+    np.testing.assert_allclose(scores, best.astype(np.float32), rtol=3e-7, atol=3e-7 * float(scale.max()))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("metric", METRICS)
+def test_agrees_with_a_float64_sort(metric, kind):
+    rng = np.random.default_rng(7)
+    items, queries = _data(kind, 400, 12, rng), _data(kind, 37, 12, rng)
+    weight = _weight(12, rng) if metric == "covariance" else None
+    ids, scores = exact_topk(items, queries, 9, metric, weight=weight, threads=2)
+    assert ids.dtype == np.int64
+    assert scores.dtype == np.float32
+    _agrees(items, queries, 9, metric, weight, ids, scores)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@settings(max_examples=40, deadline=None)
+@given(
+    n=st.integers(1, 60),
+    d=st.integers(1, 17),
+    q=st.integers(1, 40),
+    part=st.floats(0, 1),
+    kind=st.sampled_from(KINDS),
+    seed=st.integers(0, 2**16),
+)
+def test_any_shape_and_k_up_to_n(metric, n, d, q, part, kind, seed):
+    rng = np.random.default_rng(seed)
+    items, queries = _data(kind, n, d, rng), _data(kind, q, d, rng)
+    k = max(1, round(part * n))
+    weight = _weight(d, rng) if metric == "covariance" else None
+    ids, scores = exact_topk(items, queries, k, metric, weight=weight, threads=2)
+    _agrees(items, queries, k, metric, weight, ids, scores)
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_ties_go_to_the_lowest_id(metric):
+    """Equal rows tie exactly whatever the tile and block they fall in; integer rows leave no rounding."""
+    rng = np.random.default_rng(3)
+    items = rng.integers(-1, 2, (500, 3)).astype(np.float32)
+    queries = rng.integers(-2, 3, (33, 3)).astype(np.float32)
+    weight = np.diag([1.0, 2.0, 3.0]) if metric == "covariance" else None
+    ids, _ = exact_topk(items, queries, 40, metric, weight=weight, threads=2)
+    expected, scores = twin.topk(items, queries, 40, metric, weight)
+    if metric in ("dot", "l2"):
+        np.testing.assert_array_equal(ids, expected)
+    # Rows that are equal, not merely as good, stand in the order of their ids under every metric.
+    for row in ids:
+        for a, b in zip(row, row[1:], strict=False):
+            assert a < b or not np.array_equal(items[a], items[b])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_all_rows_identical(metric):
+    items = np.full((3000, 5), 2.5, np.float32)
+    weight = np.eye(5) if metric == "covariance" else None
+    ids, _ = exact_topk(items, items[:4], 6, metric, weight=weight, threads=2)
+    assert ids.tolist() == [[0, 1, 2, 3, 4, 5]] * 4
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("n_queries", [1, 3, 100])
+def test_threads_and_kept_copies_change_nothing(metric, n_queries):
+    rng = np.random.default_rng(11)
+    items, queries = rng.normal(size=(5000, 24)).astype("f4"), rng.normal(size=(n_queries, 24)).astype("f4")
+    weight = _weight(24, rng) if metric == "covariance" else None
+    results = [
+        ExactIndex(items, metric, weight=weight, threads=threads, keep=keep).search(queries, 12)
+        for threads in (1, 2, 5)
+        for keep in (True, False)
+    ]
+    for ids, scores in results[1:]:
+        np.testing.assert_array_equal(ids, results[0][0])
+        np.testing.assert_array_equal(scores, results[0][1])
+
+
+def test_tight_clusters_far_apart_need_the_float64_search():
+    """Neighbours within 1e-4 of each other, 100 from the rest: float32 products can't tell them apart."""
+    rng = np.random.default_rng(5)
+    centers = 100 * rng.normal(size=(20, 16))
+    items = (centers[rng.integers(0, 20, 4000)] + 1e-4 * rng.normal(size=(4000, 16))).astype(np.float32)
+    found = ExactIndex(items, "l2", threads=2).neighbors(items[:50], 10)
+    assert found.n_uncertified == 50
+    expected, _ = twin.topk(items, items[:50], 10, "l2")
+    np.testing.assert_array_equal(found.ids, expected)
+
+
+def test_ordinary_data_needs_no_float64_search():
+    rng = np.random.default_rng(5)
+    items, queries = rng.normal(size=(20_000, 32)).astype("f4"), rng.normal(size=(200, 32)).astype("f4")
+    assert ExactIndex(items, "dot", threads=2).neighbors(queries, 10).n_uncertified == 0
+
+
+@pytest.mark.parametrize(
+    "items",
+    [
+        np.asfortranarray(np.random.default_rng(0).normal(size=(80, 6))),
+        np.random.default_rng(0).normal(size=(80, 6)).astype(np.float16),
+        np.random.default_rng(0).integers(0, 256, (80, 6)).astype(np.uint8),
+        np.random.default_rng(0).integers(-99, 99, (80, 6)),
+        np.random.default_rng(0).normal(size=(80, 12)).astype("f4")[:, ::2],
+    ],
+    ids=["float64 Fortran", "float16", "uint8", "int64", "strided"],
+)
+@pytest.mark.parametrize("metric", ["dot", "cosine", "l2"])
+def test_other_types_and_orders(items, metric):
+    ids, scores = exact_topk(items, items[:9], 5, metric, threads=2)
+    _agrees(items, items[:9], 5, metric, None, ids, scores)
+
+
+def test_memory_map_is_read_as_it_lies(tmp_path):
+    items = np.random.default_rng(0).normal(size=(1000, 8)).astype("f4")
+    np.save(tmp_path / "items.npy", items)
+    mapped = np.load(tmp_path / "items.npy", mmap_mode="r")
+    np.testing.assert_array_equal(exact_topk(mapped, items[:5], 3)[0], exact_topk(items, items[:5], 3)[0])
+
+
+def test_zero_rows_score_zero_under_cosine():
+    items = np.array([[0, 0], [1, 0], [-1, 0]], np.float32)
+    ids, scores = exact_topk(items, np.array([[2.0, 0], [0, 0]]), 3, "cosine")
+    assert ids.tolist() == [[1, 0, 2], [0, 1, 2]]
+    assert scores.tolist() == [[1, 0, -1], [0, 0, 0]]
+
+
+def test_no_queries_give_empty_arrays():
+    ids, scores = exact_topk(np.ones((3, 2)), np.ones((0, 2)), 2)
+    assert ids.shape == scores.shape == (0, 2)
+
+
+def test_score_ids_pads_with_minus_infinity():
+    items = np.array([[1.0], [2.0]])
+    scores = ExactIndex(items, "dot").score_ids(np.array([[3.0]]), np.array([[1, -1]]))
+    assert scores.tolist() == [[6.0, -np.inf]]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (dict(items=np.ones(3)), r"items\n.*2-D array"),
+        (dict(items=np.ones((0, 2))), r"items\n.*at least one row"),
+        (dict(items=np.array([["a"]])), "real numbers"),
+        (dict(items=np.array([[1.0, np.nan], [np.inf, 0]])), r"NaN or infinity in row 0, 1"),
+        (dict(queries=np.array([[1.0, np.nan]])), r"queries\n.*\n.*row 0"),
+        (dict(queries=np.ones((1, 3))), "width 2, that of the items"),
+        (dict(k=0), "1 to 4, the number of items"),
+        (dict(k=5), "1 to 4, the number of items"),
+        (dict(metric="euclid"), "dot or cosine or l2 or covariance"),
+        (dict(metric="covariance"), "pass weight="),
+        (dict(weight=np.eye(2)), "leave it out"),
+        (dict(metric="covariance", weight=np.eye(3)), "2 rows, the width of the items"),
+        (dict(metric="covariance", weight=np.ones((2, 3))), "square"),
+        (dict(metric="covariance", weight=np.array([[1, 2], [0, 1]])), "symmetric"),
+        (dict(metric="covariance", weight=np.diag([1.0, -1.0])), "eigenvalue -1"),
+        (dict(metric="covariance", weight=np.diag([1.0, np.nan])), "finite"),
+    ],
+)
+def test_mistakes_are_named(arguments, message):
+    call = {"items": np.arange(8.0).reshape(4, 2), "queries": np.ones((1, 2)), "k": 2} | arguments
+    with pytest.raises(DataError, match=message):
+        exact_topk(**call)
+
+
+def test_thread_counts_outside_are_left_alone():
+    from threadpoolctl import threadpool_info
+
+    def blas():
+        return [pool["num_threads"] for pool in threadpool_info() if pool["user_api"] == "blas"]
+
+    before = blas()
+    exact_topk(np.ones((10, 2)), np.ones((1, 2)), 1, "covariance", weight=np.eye(2), threads=1)
+    assert blas() == before
