@@ -54,18 +54,14 @@ def fit_rescaled(spec: Rescaled, context: FitContext) -> Axes:
     scales = np.ones(n_dims)
     if spec.axis is not None and spec.factor is not None:
         if spec.axis >= n_dims:
-            raise DataError(
-                Problem("rescaled: axis", f"0 to {n_dims - 1}, an axis of the items", str(spec.axis))
-            )
+            raise DataError(Problem("rescaled: axis", f"0 to {n_dims - 1}, an axis of the items", str(spec.axis)))
         scales[spec.axis] = spec.factor
     elif spec.sigma is not None:
         scales = np.exp(spec.sigma * np.random.default_rng(spec.seed).standard_normal(n_dims))
     else:
         scales = _given_scales(spec.scales)
         if scales.shape != (n_dims,):
-            raise DataError(
-                Problem("rescaled: scales", f"{n_dims} numbers, one per axis", f"shape {scales.shape}")
-            )
+            raise DataError(Problem("rescaled: scales", f"{n_dims} numbers, one per axis", f"shape {scales.shape}"))
         if not (np.isfinite(scales).all() and scales.all()):
             raise DataError(Problem("rescaled: scales", "finite numbers other than 0", "others among them"))
     return Axes(np.zeros(n_dims), scales, dual=True)

@@ -80,9 +80,7 @@ def score_corr(items: NDArray[Any], queries: NDArray[Any]) -> ScoreCorr:
     return ScoreCorr(mapped, rank, shrinkage)
 
 
-def _principal_axes(
-    items: NDArray[Any], mean: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def _principal_axes(items: NDArray[Any], mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return singular values and right singular vectors (rows) of the centred items.
 
     A triangular factor is updated block by block, so that the items are never squared: the error grows with
@@ -98,11 +96,10 @@ def _principal_axes(
 def _shrunk_covariance(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
     from sklearn.covariance import ledoit_wolf
 
-    if len(rows) < 2 or not rows.any():
+    # Unit rows that don't vary beyond rounding: nothing is known, and the identity says so.
+    if len(rows) < 2 or float(rows.var(axis=0).sum()) < 1e-12:
         return np.eye(rows.shape[1]), 1.0
     if rows.shape[1] == 1:
         return np.ones((1, 1)), 0.0
     covariance, shrinkage = ledoit_wolf(rows)
-    if not covariance.any():
-        return np.eye(rows.shape[1]), 1.0
     return np.asarray(covariance), float(shrinkage)
