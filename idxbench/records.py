@@ -83,6 +83,11 @@ def compact_json(parameters: Mapping[str, Any]) -> str:
     return json.dumps(dict(parameters), separators=(",", ":"), allow_nan=False) if parameters else ""
 
 
+def plain_parameters(text: str) -> str:
+    """Write a ``build`` or ``search`` column for a sentence: ``M=16, ef_construction=200``."""
+    return ", ".join(f"{key}={value}" for key, value in json.loads(text).items()) if text else ""
+
+
 def measurement_from_dict(row: Mapping[str, Any]) -> Measurement:
     """Rebuild a record from a row of CSV text or of the journal (missing numbers read as NaN)."""
 
@@ -111,8 +116,7 @@ def measurement_from_dict(row: Mapping[str, Any]) -> Measurement:
 def measurement_to_dict(row: Measurement) -> dict[str, Any]:
     """Turn a record into plain JSON values; NaN, which JSON has no word for, becomes None."""
     return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in asdict(row).items()
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(row).items()
     }
 
 
@@ -140,15 +144,11 @@ def read_measurements(path: Path) -> tuple[Measurement, ...]:
             reader = csv.DictReader(file)
             if tuple(reader.fieldnames or ()) != COLUMNS:
                 raise ResultError(
-                    Problem(
-                        str(path), f"the columns {','.join(COLUMNS)}", ",".join(reader.fieldnames or ["none"])
-                    )
+                    Problem(str(path), f"the columns {','.join(COLUMNS)}", ",".join(reader.fieldnames or ["none"]))
                 )
             return _parse_rows(path, reader)
     except OSError as error:
-        raise ResultError(
-            Problem(str(path), "a readable measurements.csv", error.strerror or str(error))
-        ) from None
+        raise ResultError(Problem(str(path), "a readable measurements.csv", error.strerror or str(error))) from None
 
 
 def _parse_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[Measurement, ...]:
@@ -158,11 +158,69 @@ def _parse_rows(path: Path, rows: Iterable[Mapping[str, Any]]) -> tuple[Measurem
             parsed.append(measurement_from_dict(row))
         except (TypeError, ValueError, KeyError) as error:
             raise ResultError(
-                Problem(
-                    f"{path}: line {line}", "one figure per line", f"a line that does not parse ({error})"
-                )
+                Problem(f"{path}: line {line}", "one figure per line", f"a line that does not parse ({error})")
             ) from None
     return tuple(parsed)
+
+
+def load_run(path: str | Path) -> "Run":
+    """Read a run directory, or the newest finished run of a parent of run directories.
+
+    Raises
+    ------
+    ResultError
+        There is none there, or it can't be read.
+    """
+    folder = find_run(Path(path))
+    try:
+        info = json.loads((folder / "run.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ResultError(Problem(str(folder / "run.json"), "a readable run.json", str(error))) from None
+    version = info.get("schema_version") if isinstance(info, dict) else None
+    if version != SCHEMA_VERSION:
+        raise ResultError(
+            Problem(
+                str(folder / "run.json"),
+                f"schema version {SCHEMA_VERSION}",
+                f"version {version}",
+                "read it with the idxbench that wrote it",
+            )
+        )
+    return Run(folder, info, read_measurements(folder / "measurements.csv"))
+
+
+def find_run(path: Path) -> Path:
+    """Return a run directory: the path itself, or the newest finished run below it.
+
+    Raises
+    ------
+    ResultError
+        Neither.
+    """
+    if (path / "run.json").is_file():
+        return path
+    finished = sorted(
+        (folder for folder in path.glob("*/run.json") if _is_finished(folder)),
+        key=lambda file: file.parent.name,
+    )
+    if finished:
+        return finished[-1].parent
+    found = "no such folder" if not path.is_dir() else "no finished run in it"
+    raise ResultError(
+        Problem(
+            str(path),
+            "a run directory, or a folder of them such as results/NAME",
+            found,
+            "the last line of 'idxbench run' names the directory",
+        )
+    )
+
+
+def _is_finished(file: Path) -> bool:
+    try:
+        return bool(json.loads(file.read_text(encoding="utf-8")).get("status") == "finished")
+    except (OSError, ValueError, AttributeError):
+        return False
 
 
 @dataclass(frozen=True)

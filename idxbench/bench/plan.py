@@ -9,7 +9,7 @@ from idxbench.config.messages import nearest
 from idxbench.config.schema import AnyIndex, Config, HnswlibIndex, Task
 from idxbench.errors import ConfigError, Problem
 from idxbench.indexes.base import effective_searches
-from idxbench.records import Notice
+from idxbench.records import Notice, compact_json
 from idxbench.strategies.catalogue import Space, resolve_strategies
 
 
@@ -36,6 +36,11 @@ class Build:
     parameters: dict[str, Any]
     searches: tuple[dict[str, Any], ...]
     seed: int
+
+    @property
+    def build_json(self) -> str:
+        """The parameters as the column ``build`` writes them."""
+        return compact_json(self.parameters)
 
 
 @dataclass(frozen=True)
@@ -87,11 +92,13 @@ def make_plan(config: Config, only: Sequence[str] = (), *, has_queries: bool = T
             )
         )
     if "retrieve" in tasks:
-        for index in indexes:
-            sweeps, raised = _sweep(index, max(config.k))
-            if raised:
-                notices.append(_raised_notice(raised, max(config.k)))
-            builds += [build for space in spaces for build in _builds(space, index, sweeps, config)]
+        sweeps = [_sweep(index, max(config.k)) for index in indexes]
+        raised = sorted({ef for _, efs in sweeps for ef in efs})
+        if raised:
+            notices.append(_raised_notice(raised, max(config.k)))
+        for space in spaces:
+            for index, (searches, _) in zip(indexes, sweeps, strict=True):
+                builds += _builds(space, index, searches, config)
     return Plan(tasks, spaces, tuple(builds), tuple(notices))
 
 
@@ -124,15 +131,11 @@ def _sweep(index: AnyIndex, k: int) -> tuple[tuple[dict[str, Any], ...], tuple[i
     return effective_searches(index.kind, searches, k)
 
 
-def _builds(
-    space: Space, index: AnyIndex, searches: tuple[dict[str, Any], ...], config: Config
-) -> list[Build]:
+def _builds(space: Space, index: AnyIndex, searches: tuple[dict[str, Any], ...], config: Config) -> list[Build]:
     if not isinstance(index, HnswlibIndex):
         return [Build(space, index.kind, {}, searches, config.seed)]
     made = []
-    sweep = product(
-        dict.fromkeys(index.M), dict.fromkeys(index.ef_construction), range(config.measure.builds)
-    )
+    sweep = product(dict.fromkeys(index.M), dict.fromkeys(index.ef_construction), range(config.measure.builds))
     for M, ef_construction, replicate in sweep:
         seed = config.seed + replicate
         parameters = {"M": M, "ef_construction": ef_construction}

@@ -24,19 +24,13 @@ def load_config(path: Path) -> Config:
         text = path.read_bytes().decode("utf-8")
         given = tomllib.loads(text)
     except OSError as error:
-        fix = (
-            "check the path, or write one with: idxbench init" if isinstance(error, FileNotFoundError) else ""
-        )
-        raise ConfigError(
-            Problem(str(path), "a readable config file", error.strerror or str(error), fix)
-        ) from None
+        fix = "check the path, or write one with: idxbench init" if isinstance(error, FileNotFoundError) else ""
+        raise ConfigError(Problem(str(path), "a readable config file", error.strerror or str(error), fix)) from None
     except UnicodeDecodeError as error:
         raise ConfigError(Problem(str(path), "UTF-8 text", f"byte {error.start} is not")) from None
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(
-            Problem(
-                str(path), "TOML", str(error), 'texts stand in quotes, tables in [brackets]: name = "run"'
-            )
+            Problem(str(path), "TOML", str(error), 'texts stand in quotes, tables in [brackets]: name = "run"')
         ) from None
     return parse_config(given, str(path), path.parent)
 

@@ -77,9 +77,7 @@ def _config_path(detail: ErrorDetails, given: Any) -> tuple[str | int, ...]:
     return tuple(path)
 
 
-def _problem(
-    where: str, path: tuple[str | int, ...], detail: ErrorDetails, given: Mapping[str, Any]
-) -> Problem:
+def _problem(where: str, path: tuple[str | int, ...], detail: ErrorDetails, given: Mapping[str, Any]) -> Problem:
     kind = detail["type"]
     if kind == "extra_forbidden":
         return _unknown_key(where, path, given)
@@ -89,9 +87,7 @@ def _problem(
         kind = "path_type"
     if kind == "string_pattern_mismatch":
         return Problem(where, _PATTERNS[str(path[-1])], _found(detail["input"], path, given))
-    expected = _WORDS.get(kind) or detail["msg"].removeprefix("Input should be ").removeprefix(
-        "Value should "
-    )
+    expected = _WORDS.get(kind) or detail["msg"].removeprefix("Input should be ").removeprefix("Value should ")
     found = _found(detail["input"], path, given)
     fix = ""
     if kind in ("kind", "source", "literal_error") and isinstance(detail["input"], str | Mapping):
@@ -127,9 +123,7 @@ def _nearest_choice(detail: ErrorDetails) -> str:
 
 
 def _expected_words(detail: ErrorDetails) -> set[str]:
-    return {
-        word.strip(" '") for word in detail.get("ctx", {}).get("expected", "").replace(" or ", ",").split(",")
-    }
+    return {word.strip(" '") for word in detail.get("ctx", {}).get("expected", "").replace(" or ", ",").split(",")}
 
 
 def _found(value: Any, path: tuple[str | int, ...], given: Any) -> str:

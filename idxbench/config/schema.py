@@ -11,7 +11,12 @@ from idxbench.config.transforms import Normalized, Raw, Rescaled, Transforms, de
 Similarity = Literal["dot", "cosine", "l2"]
 Trained = Literal["dot", "cosine", "l2", "unknown"]
 Task = Literal["retrieve", "similar", "cluster"]
+Gauge = Literal["d^(1/2)", "I", "d^(-1/2)", "s^(-1/2)"]
 TASKS: tuple[Task, ...] = ("retrieve", "similar", "cluster")
+
+
+def _tables(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
 
 
 class DataTable(Table):
@@ -65,6 +70,7 @@ class GaussianData(DataTable):
     spectrum_decay: Annotated[float, Field(ge=0, le=10)] = 0.0
     norm_spread: Annotated[float, Field(ge=0, le=5)] = 0.0
     clusters: Annotated[int, Field(ge=0)] = 0
+    cluster_spread: Annotated[float, Field(gt=0, le=100)] = 0.5
     seed: Seed = 0
 
 
@@ -76,10 +82,13 @@ class SimulatedData(DataTable):
     n_users: Annotated[int, Field(gt=1)] = 20_000
     n_items: Annotated[int, Field(gt=1)] = 1_000
     n_clusters: Annotated[int, Field(gt=0)] = 5
+    beta_range: Annotated[tuple[float, float], BeforeValidator(_tables)] = (0.25, 1.5)
+    dirichlet_alpha: Annotated[float, Field(gt=0)] = 1.0
+    count_exponent: Annotated[float, Field(ge=0)] = 0.5
     objective: Literal[1, 2] = 1
     rank: Annotated[int, Field(gt=0)] = 50
     regularization: Annotated[float, Field(ge=0)] | None = None
-    gauge: str = "I"
+    gauge: Gauge = "I"
     seed: Seed = 0
 
 
@@ -92,7 +101,8 @@ class FactorizedData(DataTable):
     objective: Literal[1, 2] = 1
     rank: Annotated[int, Field(gt=0)] = 50
     regularization: Annotated[float, Field(ge=0)] | None = None
-    gauge: str = "I"
+    gauge: Gauge = "I"
+    center: Literal["none", "global"] = "none"
 
 
 class AnnBenchmarksData(DataTable):
@@ -132,9 +142,7 @@ Data = Annotated[
     | Annotated[SimulatedData, Tag("simulated")]
     | Annotated[FactorizedData, Tag("factorized")]
     | Annotated[AnnBenchmarksData, Tag("ann-benchmarks")],
-    Discriminator(
-        _source, custom_error_type="source", custom_error_message="a source: " + ", ".join(SOURCES)
-    ),
+    Discriminator(_source, custom_error_type="source", custom_error_message="a source: " + ", ".join(SOURCES)),
 ]
 
 
@@ -190,9 +198,7 @@ def _index_kind(value: Any) -> str | None:
 
 Index = Annotated[
     Annotated[HnswlibIndex, Tag("hnswlib")] | Annotated[ExactIndex, Tag("exact")],
-    Discriminator(
-        _index_kind, custom_error_type="kind", custom_error_message="a kind: " + ", ".join(INDEXES)
-    ),
+    Discriminator(_index_kind, custom_error_type="kind", custom_error_message="a kind: " + ", ".join(INDEXES)),
 ]
 
 
@@ -223,10 +229,6 @@ class Measure(Table):
     build_mode: Literal["repeatable", "fast"] = "repeatable"
 
 
-def _tables(value: Any) -> Any:
-    return tuple(value) if isinstance(value, list) else value
-
-
 class Config(Table):
     """A whole config. Every key has a default but ``data.items``."""
 
@@ -243,9 +245,7 @@ class Config(Table):
         Strategy(transform=(Normalized(),)),
         Strategy(transform=(Rescaled(),)),
     )
-    index: Annotated[tuple[Index, ...], BeforeValidator(_tables), Field(min_length=1)] = (
-        HnswlibIndex(kind="hnswlib"),
-    )
+    index: Annotated[tuple[Index, ...], BeforeValidator(_tables), Field(min_length=1)] = (HnswlibIndex(kind="hnswlib"),)
     similar: Similar = Similar()
     clusters: Clusters = Clusters()
     measure: Measure = Measure()

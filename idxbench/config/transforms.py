@@ -126,12 +126,6 @@ def describe_transform(spec: TransformSpec) -> str:
     def text(value: Any) -> str:
         if isinstance(value, tuple):
             return f"{len(value)} values"
-        return (
-            value.name
-            if isinstance(value, Path)
-            else f"{value:g}"
-            if isinstance(value, float)
-            else str(value)
-        )
+        return value.name if isinstance(value, Path) else f"{value:g}" if isinstance(value, float) else str(value)
 
     return f"{spec.kind}({', '.join(f'{key}={text(value)}' for key, value in given.items())})"

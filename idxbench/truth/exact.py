@@ -10,6 +10,7 @@ say because hundreds of items are equally good, are searched again in float64 th
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,7 +89,7 @@ class ExactIndex:
     ) -> None:
         self.items = _matrix(items, "items")
         self.threads = resolve_threads(threads)
-        with ThreadPoolExecutor(self.threads) as pool, _limited_blas(self.threads):
+        with ThreadPoolExecutor(self.threads) as pool, _limited_blas(metric):
             self.mapping: Mapping = fit_mapping(self.items, metric, weight, pool)
             self._blocks: list[Block] | None = list(self._map_blocks(pool)) if keep else None
 
@@ -129,7 +130,7 @@ class ExactIndex:
         ids = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k))
         n_uncertified = 0
-        with ThreadPoolExecutor(self.threads) as pool, _limited_blas(self.threads):
+        with ThreadPoolExecutor(self.threads) as pool, _limited_blas(self.mapping.metric):
             for start in range(0, len(queries), QUERY_BATCH):
                 batch = np.asarray(queries[start : start + QUERY_BATCH], np.float64)
                 refuse_non_finite(batch, "queries", start)
@@ -324,8 +325,14 @@ def _matrix(vectors: NDArray[Any], name: str, *, allow_empty: bool = False) -> N
     return array
 
 
-def _limited_blas(threads: int) -> Any:
-    """Hold the linear algebra of NumPy to our threads, and give the old count back afterwards."""
+def _limited_blas(metric: str) -> AbstractContextManager[Any]:
+    """Hold the linear algebra of NumPy to one thread per thread of ours, and give the old count back afterwards.
+
+    Only the factor of ``covariance`` is multiplied by it; finding the libraries takes longer than a query.
+    """
+    if metric != "covariance":
+        return nullcontext()
     from threadpoolctl import threadpool_limits
 
-    return threadpool_limits(limits=threads, user_api="blas")
+    limits: AbstractContextManager[Any] = threadpool_limits(limits=1, user_api="blas")
+    return limits

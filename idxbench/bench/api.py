@@ -1,0 +1,69 @@
+"""Running from Python: what the command line does, as a function."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from idxbench.bench.progress import Progress
+from idxbench.bench.runner import Request, execute
+from idxbench.config.load import load_config, parse_config
+from idxbench.config.schema import Config
+from idxbench.records import Run, load_run
+
+
+def run(
+    config: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    only: Sequence[str] = (),
+    progress: Progress | None = None,
+) -> Run:
+    """Run a config and return its results.
+
+    Parameters
+    ----------
+    config
+        The path of a TOML config, or its content as a mapping.
+    out
+        Parent of run directories; ``results/<name>`` when None.
+    threads
+        None takes the config's, 0 every usable core.
+    only
+        Strategies or kinds of indexes to keep.
+    progress
+        Told how far the work is; silent when None.
+
+    Raises
+    ------
+    ConfigError, DataError, ResultError
+        Mistakes in config, data or output folder.
+
+    Notes
+    -----
+    ``Run.info["exit_status"]`` is 0, or 4 when a cell failed: its row is there all the same.
+    """
+    path, _ = execute(make_request(config, out=out, threads=threads, only=only), progress)
+    return load_run(path)
+
+
+def make_request(
+    config: str | Path | Mapping[str, Any],
+    *,
+    out: str | Path | None = None,
+    threads: int | None = None,
+    only: Sequence[str] = (),
+) -> Request:
+    """Read and check a config, and say where its results go (parameters as in `run`)."""
+    parsed: Config
+    if isinstance(config, Mapping):
+        import tomli_w
+
+        parsed, name, text = parse_config(config), "config", tomli_w.dumps(config)
+    else:
+        parsed, name = load_config(Path(config)), str(config)
+        text = Path(config).read_text(encoding="utf-8")
+    if threads is not None:
+        parsed = parsed.model_copy(update={"threads": threads})
+    parent = Path(out) if out is not None else Path("results") / parsed.name
+    return Request(parsed, name, text, parent, tuple(only))

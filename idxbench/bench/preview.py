@@ -1,0 +1,61 @@
+"""What a run would do, without doing it."""
+
+from dataclasses import dataclass
+
+from idxbench.bench.inputs import check_sizes
+from idxbench.bench.plan import Plan, make_plan
+from idxbench.bench.runner import Request
+from idxbench.config.schema import Config, FilesData, GaussianData
+from idxbench.data.check import check_widths
+from idxbench.data.load import hold_out_counts, load
+from idxbench.machine import resolve_threads
+from idxbench.truth.cache import cache_root
+
+
+@dataclass(frozen=True)
+class Preview:
+    """A plan, and the sizes that are known without loading or making anything.
+
+    Parameters
+    ----------
+    config, plan
+        What was asked, and what that comes to.
+    n_items, n_queries, n_dims
+        None where only the work itself would tell.
+    threads
+        Resolved.
+    """
+
+    config: Config
+    plan: Plan
+    n_items: int | None
+    n_queries: int | None
+    n_dims: int | None
+    threads: int
+
+
+def preview(request: Request) -> Preview:
+    """Check everything cheap and expand the plan.
+
+    Raises
+    ------
+    ConfigError, DataError
+        As a run would, before any work.
+    """
+    config = request.config
+    data = config.data
+    n_items = n_queries = n_dims = None
+    if isinstance(data, FilesData):
+        dataset = load(data, cache_root()).dataset
+        if dataset.queries is not None:
+            check_widths(dataset.items, dataset.queries, "items", "queries")
+        n_dims = int(dataset.items.shape[1])
+        n_items, n_queries = hold_out_counts(dataset, data.holdout)
+        check_sizes(config, request.config_name, n_items, n_queries)
+    elif isinstance(data, GaussianData):
+        n_items, n_queries, n_dims = data.n_items, data.n_queries, data.n_dims
+        check_sizes(config, request.config_name, n_items, n_queries)
+    if n_queries is not None and config.measure.queries:
+        n_queries = min(n_queries, config.measure.queries)
+    plan = make_plan(config, request.only, has_queries=n_queries != 0)
+    return Preview(config, plan, n_items, n_queries, n_dims, resolve_threads(config.threads))

@@ -1,0 +1,226 @@
+"""The retrieve task: what a strategy loses by itself, and what each index loses on top."""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idxbench.bench.child import BuildResult, ChildError, run_child
+from idxbench.bench.embed import Embedded
+from idxbench.bench.figures import Where
+from idxbench.bench.plan import Build
+from idxbench.bench.rounds import SearchTiming
+from idxbench.bench.truths import Truth
+from idxbench.bench.worker import Job
+from idxbench.config.schema import Config
+from idxbench.data.dataset import Dataset
+from idxbench.measures.intervals import Estimate, mean_interval, median_interval
+from idxbench.measures.latency import per_round
+from idxbench.measures.ranking import RankingCheck
+from idxbench.measures.recall import recall_at_labels, recall_per_query, summary
+from idxbench.records import Measurement, compact_json
+from idxbench.truth.exact import ExactIndex
+
+
+@dataclass(frozen=True)
+class Reference:
+    """The task reference: exact search, on the vectors as they came, under what the model was trained with."""
+
+    exact: ExactIndex
+    truth: Truth
+    dataset: Dataset
+
+    @property
+    def queries(self) -> NDArray[Any]:
+        """The queries as they came."""
+        if self.dataset.queries is None:
+            raise ValueError("the retrieve task needs queries")
+        return self.dataset.queries
+
+    def recall(self, ids: NDArray[np.int64], k: int) -> NDArray[np.float64]:
+        """Return each query's recall@k of found ids, ties at the k-th score credited."""
+        return recall_per_query(
+            ids,
+            self.truth.neighbors.ids,
+            k,
+            found_scores=_scores_for(self.exact, self.queries, ids),
+            truth_scores=self.truth.neighbors.scores,
+        )
+
+    def label_recall(self, ids: NDArray[np.int64], k: int) -> NDArray[np.float64] | None:
+        """Return each query's share of same-label answers; None where there are no labels."""
+        labels, asked = self.dataset.labels, self.dataset.query_labels
+        return None if labels is None or asked is None else recall_at_labels(ids, k, labels, asked)
+
+
+@dataclass(frozen=True)
+class StrategyResult:
+    """What exact search in a strategy's own space gives, per depth."""
+
+    embedded: Embedded
+    truth: Truth
+    overlap: dict[int, NDArray[np.float64]]
+    rows: list[Measurement]
+
+
+def _scores_for(exact: ExactIndex, queries: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:
+    return exact.score_ids(np.asarray(queries), ids)
+
+
+def measure_strategy(
+    embedded: Embedded, truth: Truth, reference: Reference, ranking: RankingCheck, config: Config
+) -> StrategyResult:
+    """Grade exact search in a strategy's space against the task reference and the labels."""
+    space = embedded.space
+    where = Where("retrieve", space.name, space.similarity)
+    rows = [
+        where.value("truth_time", truth.seconds, "s", n=len(truth.neighbors.ids), reference="own"),
+        where.value("score_change", _finite(ranking.score_change), reference="task"),
+        where.value("discordant_share", ranking.discordant_share, reference="task"),
+    ]
+    overlap = {}
+    for k in config.k:
+        place = where.at(k)
+        overlap[k] = reference.recall(truth.neighbors.ids, k)
+        estimate = mean_interval(overlap[k], seed=config.seed)
+        lost = Estimate(1 - estimate.value, 1 - estimate.high, 1 - estimate.low, estimate.n)
+        rows.append(place.estimate("exact_overlap", estimate, reference="task"))
+        rows.append(place.estimate("metric_loss", lost, reference="task"))
+        labelled = reference.label_recall(truth.neighbors.ids, k)
+        if labelled is not None:
+            rows.append(place.estimate("recall", mean_interval(labelled, seed=config.seed), reference="labels"))
+    return StrategyResult(embedded, truth, overlap, rows)
+
+
+def _finite(value: float) -> float:
+    return value if math.isfinite(value) else math.nan
+
+
+def run_build(
+    build: Build,
+    embedded: Embedded,
+    config: Config,
+    threads: int,
+    folder: Path,
+    progress: Callable[[str, int], None],
+) -> BuildResult:
+    """Build and search one index in a child process.
+
+    Raises
+    ------
+    ChildError
+        The child failed.
+    """
+    if embedded.queries_path is None:
+        raise ChildError("there are no queries")
+    folder.mkdir()
+    job = Job(
+        items=str(embedded.items_path),
+        queries=str(embedded.queries_path),
+        out=str(folder),
+        kind=build.kind,
+        parameters={name: value for name, value in build.parameters.items() if name != "seed"},
+        searches=list(build.searches),
+        similarity=build.space.similarity,
+        k=max(config.k),
+        seed=build.seed,
+        build_threads=1 if config.measure.build_mode == "repeatable" else threads,
+        search_threads=threads,
+        rounds=config.measure.rounds,
+    )
+    return run_child(job, folder, progress)
+
+
+def build_rows(build: Build, result: BuildResult) -> list[Measurement]:
+    """Return the figures of a build that no search parameter changes."""
+    where = _place(build, "")
+    return [
+        where.value("build_time", result.build_s, "s"),
+        where.value("index_bytes", result.index_bytes, "bytes"),
+        where.value(
+            "memory_peak",
+            result.memory_peak,
+            "bytes",
+            reference="" if result.memory_exact else "inexact",
+        ),
+        where.value("unreachable_share", result.unreachable_share),
+    ]
+
+
+@dataclass(frozen=True)
+class CellResult:
+    """One cell: its rows, and the samples of every query."""
+
+    search: dict[str, Any]
+    rows: list[Measurement]
+    samples: dict[str, NDArray[Any]]
+    own_recall: float
+
+
+def cell_results(
+    build: Build, result: BuildResult, strategy: StrategyResult, reference: Reference, config: Config
+) -> Iterator[CellResult]:
+    """Grade every search of a build."""
+    for search, timing in zip(build.searches, result.searches, strict=True):
+        where = _place(build, compact_json(search))
+        rows: list[Measurement] = []
+        samples: dict[str, NDArray[Any]] = {"latency": timing.single_s.astype(np.float32)}
+        for k in config.k:
+            rows += _recall_rows(where.at(k), timing, strategy, reference, config, samples)
+        rows += _time_rows(where.at(max(config.k)), timing)
+        own = float(samples[f"recall_own@{max(config.k)}"].mean())
+        yield CellResult(search, rows, samples, own)
+
+
+def _place(build: Build, search: str) -> Where:
+    space = build.space
+    return Where("retrieve", space.name, space.similarity, build.kind, build.build_json, search)
+
+
+def _recall_rows(
+    where: Where,
+    timing: SearchTiming,
+    strategy: StrategyResult,
+    reference: Reference,
+    config: Config,
+    samples: dict[str, NDArray[Any]],
+) -> list[Measurement]:
+    k = where.k
+    embedded = strategy.embedded
+    mapped = np.asarray(embedded.queries)
+    own = recall_per_query(
+        timing.ids,
+        strategy.truth.neighbors.ids,
+        k,
+        found_scores=_scores_for(embedded.exact, mapped, timing.ids),
+        truth_scores=strategy.truth.neighbors.scores,
+    )
+    graded = {"own": own, "task": reference.recall(timing.ids, k)}
+    labelled = reference.label_recall(timing.ids, k)
+    if labelled is not None:
+        graded["labels"] = labelled
+    rows = []
+    for name, values in graded.items():
+        samples[f"recall_{name}@{k}"] = values.astype(np.float32)
+        told = summary(values, seed=config.seed)
+        rows += [
+            where.estimate("recall", told.mean, reference=name),
+            where.value("recall_p05", told.p05, n=told.mean.n, reference=name),
+            where.value("zero_recall_share", told.zero_share, n=told.mean.n, reference=name),
+        ]
+    # Paired by query: the loss of the index on top of what the strategy's exact search already lost.
+    loss = mean_interval(strategy.overlap[k] - graded["task"], seed=config.seed, bounds=(-1.0, 1.0))
+    rows.append(where.estimate("index_loss", loss, reference="task"))
+    return rows
+
+
+def _time_rows(where: Where, timing: SearchTiming) -> list[Measurement]:
+    n_queries = len(timing.ids)
+    rows = [where.estimate(f"latency_{name}", estimate, "s") for name, estimate in per_round(timing.single_s).items()]
+    rows.append(where.estimate("qps_batch", median_interval(n_queries / timing.batch_s), "1/s"))
+    rows.append(where.value("short_results", timing.n_short, "count", n=n_queries))
+    return rows

@@ -1,0 +1,168 @@
+"""The main job: data to figures, each on disk as soon as it is known."""
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from idxbench.bench.advice import advise
+from idxbench.bench.embed import embed
+from idxbench.bench.figures import Where
+from idxbench.bench.inputs import Inputs, load_inputs
+from idxbench.bench.items_job import compare_items
+from idxbench.bench.plan import Plan, make_plan
+from idxbench.bench.progress import Progress, Silent
+from idxbench.bench.retrieve_job import retrieve
+from idxbench.bench.rundir import RunDirectory
+from idxbench.bench.session import Session
+from idxbench.config.schema import Config
+from idxbench.kernels.compile import compile_kernels
+from idxbench.machine import environment, resolve_threads
+from idxbench.records import SCHEMA_VERSION
+
+EXIT_OK, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_ERROR = 0, 4, 130, 2
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run and where to put it.
+
+    Parameters
+    ----------
+    config
+        Checked.
+    config_name
+        The file it came from, for messages.
+    config_text
+        As given, to be kept with the results.
+    out
+        Parent of run directories.
+    only
+        Strategies and indexes to keep; empty keeps all.
+    """
+
+    config: Config
+    config_name: str
+    config_text: str
+    out: Path
+    only: tuple[str, ...] = ()
+
+
+def execute(request: Request, progress: Progress | None = None) -> tuple[Path, int]:
+    """Run a config.
+
+    Returns
+    -------
+    The run directory, and the exit code: 0, or 4 when a cell failed.
+
+    Raises
+    ------
+    ConfigError, DataError, ResultError
+        Mistakes in config, data or output folder: found before any work where that can be told.
+    """
+    config = request.config
+    make_plan(config, request.only)
+    short_hash = hashlib.blake2b(config.model_dump_json().encode(), digest_size=4).hexdigest()
+    directory = RunDirectory.create(request.out, request.config_text, short_hash)
+    session = Session(config, resolve_threads(config.threads), directory, progress or Silent())
+    write_info = _info_writer(session, request)
+    status, code = "interrupted", EXIT_INTERRUPTED
+    try:
+        inputs = load_inputs(config, request.config_name, session.progress)
+        session.config = _with_training(config, inputs)
+        plan = make_plan(session.config, request.only, has_queries=inputs.queries is not None)
+        session.notices += [*inputs.notices, *plan.notices]
+        session.facts |= _describe(inputs, plan)
+        write_info("running", None)
+        _measure(session, inputs, plan)
+        session.notices += advise(directory.rows, config.target_recall)
+        code = EXIT_INCOMPLETE if session.failures else EXIT_OK
+        status = "finished"
+    except Exception:
+        status, code = "failed", EXIT_ERROR
+        raise
+    finally:
+        directory.drop_work()
+        if directory.rows:
+            directory.gather_queries()
+            write_info(status, code)
+        else:
+            # Nothing was measured: a folder with nothing in it would only be in the way.
+            directory.remove()
+    return directory.path, code
+
+
+def _with_training(config: Config, inputs: Inputs) -> Config:
+    """Fill in how the model was trained where the data, not the config, says so."""
+    data = config.data.model_copy(update={"trained_with": inputs.trained_with})
+    return config.model_copy(update={"data": data})
+
+
+def _measure(session: Session, inputs: Inputs, plan: Plan) -> None:
+    with session.progress.stage("compile kernels", 1) as advance:
+        compile_s = compile_kernels()
+        advance(1)
+    with session.progress.stage("transform", len(plan.spaces)) as advance:
+        spaces = []
+        for position, space in enumerate(plan.spaces):
+            spaces.append(embed(space, inputs, session.directory.work / f"space-{position}", session.threads))
+            advance(1)
+    session.directory.append({"kind": "run"}, [Where("run").value("compile_time", compile_s, "s")])
+    if "retrieve" in plan.tasks:
+        retrieve(session, inputs, plan, spaces)
+    if "similar" in plan.tasks or "cluster" in plan.tasks:
+        compare_items(session, inputs, plan, spaces)
+
+
+def _describe(inputs: Inputs, plan: Plan) -> dict[str, Any]:
+    labels = inputs.dataset.labels
+    data = {
+        "name": inputs.dataset.name,
+        "trained_with": inputs.trained_with,
+        "towers": inputs.towers,
+        "n_queries_given": inputs.n_queries_given,
+        "n_classes": None if labels is None else len(labels.names),
+        "fingerprints": inputs.fingerprints,
+    }
+    for name, report in inputs.reports.items():
+        data[name] = {
+            "n_rows": report.n_rows,
+            "n_dims": report.n_dims,
+            "dtype": str(report.dtype),
+            "min_norm": report.min_norm,
+            "mean_norm": report.mean_norm,
+            "max_norm": report.max_norm,
+            "n_zero_rows": report.n_zero_rows,
+            "n_duplicate_rows": report.n_duplicate_rows,
+        }
+    return {"data": data, "tasks": list(plan.tasks), "n_cells": plan.n_cells}
+
+
+def _info_writer(session: Session, request: Request) -> Callable[[str, int | None], None]:
+    """Return a function that writes ``run.json`` with what is known by then."""
+    started, clock = datetime.now(UTC), time.perf_counter()
+    machine = environment(session.threads)
+
+    def write(status: str, code: int | None) -> None:
+        session.directory.write_info(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "name": session.config.name,
+                "status": status,
+                "exit_status": code,
+                "started": started.isoformat(timespec="seconds"),
+                "seconds": round(time.perf_counter() - clock, 3),
+                "config": session.config.model_dump(mode="json"),
+                "only": list(request.only),
+                **session.facts,
+                "strategies": session.strategies,
+                "environment": machine,
+                "warnings": [asdict(notice) for notice in session.notices],
+                "failures": [asdict(failure) for failure in session.failures],
+            }
+        )
+
+    return write

@@ -1,0 +1,37 @@
+"""What every part of a run shares: its config, where it writes, and what it has noticed so far."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from idxbench.bench.progress import Progress
+from idxbench.bench.rundir import Failure, RunDirectory
+from idxbench.config.schema import Config
+from idxbench.records import Notice
+
+
+@dataclass
+class Session:
+    """One run under way; what grows here ends up in ``run.json``.
+
+    Parameters
+    ----------
+    config
+        Checked, with the training of the data filled in.
+    threads
+        Resolved.
+    directory
+        Where figures go as soon as they are measured.
+    progress
+        Told how far the work is.
+    notices, failures, strategies, facts
+        What was noticed, what failed, what each strategy is, and other facts.
+    """
+
+    config: Config
+    threads: int
+    directory: RunDirectory
+    progress: Progress
+    notices: list[Notice] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    strategies: list[dict[str, Any]] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)

@@ -1,0 +1,104 @@
+"""The command line as a whole: its commands, and what becomes of an error.
+
+Everything heavy is imported inside the commands, so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+from collections.abc import Callable, Sequence
+from functools import wraps
+from typing import Annotated, Any
+
+import typer
+
+from idxbench.errors import IdxbenchError
+from idxbench.version import __version__
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="idxbench",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    help="Given item and query embeddings, measure which similarity, which transform and which vector index to serve.",
+    epilog="Exit codes: 0 fine, 2 a mistake in config, data or usage, 4 a cell could not be measured, 130 interrupted.",
+)
+
+
+def _show_version(value: bool) -> None:
+    if value:
+        typer.echo(f"idxbench {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Hold the options of the program itself."""
+
+
+def _guarded(command: Callable[..., int]) -> Callable[..., None]:
+    """Turn what a command returns or raises into the exit code of the process."""
+
+    @wraps(command)
+    def guarded(*arguments: Any, **options: Any) -> None:
+        try:
+            code = command(*arguments, **options)
+            sys.stdout.flush()
+        except KeyboardInterrupt:
+            typer.echo("interrupted", err=True)
+            code = INTERRUPTED
+        except IdxbenchError as error:
+            _show(error)
+            code = error.exit_code
+        except BrokenPipeError:
+            # Whoever read our output (``| head``) has seen enough; don't fail again while closing it.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            code = 0
+        raise typer.Exit(code)
+
+    return guarded
+
+
+def _add_commands() -> None:
+    from idxbench.cli import convert, init, report, run
+
+    for name, module in {"run": run, "report": report, "init": init, "convert": convert}.items():
+        app.command(name)(_guarded(module.command))
+
+
+_add_commands()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command line; return the exit code.
+
+    Parameters
+    ----------
+    arguments
+        Without the program's name; None takes those of this process.
+    """
+    try:
+        app(args=None if arguments is None else list(arguments))
+    except SystemExit as stop:
+        return stop.code if isinstance(stop.code, int) else 0 if stop.code is None else 2
+    return 0
+
+
+def _show(error: IdxbenchError) -> None:
+    from rich.console import Console
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False, soft_wrap=True)
+    n = len(error.problems)
+    console.print(Text("error" if n == 1 else f"{n} errors", style="bold red"))
+    for problem in error.problems:
+        where, *rest = str(problem).splitlines()
+        console.print(Text(where, style="bold"))
+        for line in rest:
+            console.print(Text(line))

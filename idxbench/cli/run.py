@@ -1,0 +1,56 @@
+"""``idxbench run``: the main job."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from idxbench.bench.runner import Request
+
+
+def command(
+    config: Annotated[Path, typer.Argument(help="A TOML config; write one with 'idxbench init'.", metavar="CONFIG")],
+    out: Annotated[
+        Path | None, typer.Option(help="Parent of run directories.", show_default="results/NAME", metavar="DIR")
+    ] = None,
+    threads: Annotated[
+        int | None, typer.Option(help="Threads to use, 0 for every usable core.", show_default="the config's", min=0)
+    ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(help="Keep only this strategy or kind of index; may be given several times.", metavar="NAME"),
+    ] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Say what would run and stop.")] = False,
+    everything: Annotated[bool, typer.Option("--all", help="Print the table of worst queries, too.")] = False,
+) -> int:
+    """Measure strategies and indexes, print, decide.
+
+    Validates, computes exact truth, builds and queries every index, and says which one to serve. Writes a run
+    directory under results/NAME/ and prints its tables; 'idxbench report' prints them again.
+    Progress goes to standard error.
+    """
+    from idxbench.bench.api import make_request
+
+    request = make_request(config, out=out, threads=threads, only=only or ())
+    if plan:
+        return _print_plan(request)
+    from idxbench.bench.runner import execute
+    from idxbench.cli.progress import Bars
+    from idxbench.records import load_run
+    from idxbench.report.terminal import make_console, print_run
+    from idxbench.verdicts.decision import decide
+
+    path, code = execute(request, Bars())
+    run = load_run(path)
+    print_run(run, decide(run), make_console(), everything=everything)
+    return code
+
+
+def _print_plan(request: "Request") -> int:
+    from idxbench.bench.preview import preview
+    from idxbench.report.plan import print_plan
+    from idxbench.report.terminal import make_console
+
+    print_plan(preview(request), make_console())
+    return 0

@@ -1,0 +1,38 @@
+"""What would run, on a console."""
+
+from rich.console import Console
+from rich.markup import escape
+
+from idxbench.bench.preview import Preview
+from idxbench.report.lookup import index_name
+from idxbench.report.style import make_table
+
+
+def print_plan(preview: Preview, console: Console) -> None:
+    """Print strategies, builds, and the number of cells."""
+    plan, config = preview.plan, preview.config
+
+    def size(n: int | None) -> str:
+        return "? " if n is None else f"{n:,} "
+
+    console.print(
+        f"[bold]{escape(config.name)}[/bold]: {size(preview.n_items)}items x {size(preview.n_dims)}dimensions, "
+        f"{size(preview.n_queries)}queries, k = {', '.join(map(str, config.k))}, {preview.threads} threads"
+    )
+    console.print(f"tasks: {', '.join(plan.tasks)}\n")
+    table = make_table(
+        f"{plan.n_cells} cells: {len(plan.builds)} builds, each searched at every ef",
+        [("strategy", "left"), ("transform", "left"), ("similarity", "left"), ("index", "left"), ("ef", "left")],
+        f"Each search runs in {config.measure.rounds} rounds.",
+    )
+    for build in plan.builds:
+        space = build.space
+        efs = ", ".join(str(search["ef"]) for search in build.searches if "ef" in search)
+        name = index_name(build.kind, build.build_json)
+        table.add_row(*map(escape, (space.name, space.described, space.similarity, name, efs)))
+    if not plan.builds:
+        for space in plan.spaces:
+            table.add_row(*map(escape, (space.name, space.described, space.similarity, "", "")))
+    console.print(table)
+    for notice in plan.notices:
+        console.print(f"- {escape(notice.text)}" + (f"; {escape(notice.advice)}" if notice.advice else ""))

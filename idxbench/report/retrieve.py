@@ -1,0 +1,174 @@
+"""Tables of the retrieve task: strategies, cells, indexes."""
+
+from rich.markup import escape
+from rich.table import Table
+
+from idxbench.records import Measurement, Run
+from idxbench.report.lookup import Figures, index_name, search_name
+from idxbench.report.style import make_table, megabytes, microseconds, share, shared, significant, thousands
+
+KEPT = {"scores": "every score", "ranking": "every ranking", "neither": "neither"}
+
+
+def strategies_table(run: Run) -> Table:
+    """Say what each strategy did to the ranking, before any index."""
+    figures = Figures(run, "retrieve")
+    depths = figures.depths("exact_overlap")
+    labelled = any(row.metric == "recall" and row.reference == "labels" and not row.index for row in figures.rows)
+    columns = [("strategy", "left"), ("similarity", "left"), ("keeps", "left")]
+    for k in depths[:2]:
+        columns += [(f"overlap@{k}", "right"), (f"loss@{k}", "right")]
+    if labelled:
+        columns.append((f"labels@{depths[0]}", "right"))
+    known = run.info["data"]["trained_with"]
+    basis = "dot, assumed" if known == "unknown" else known
+    table = make_table(
+        "Strategies: exact search, no index",
+        columns,
+        f"Overlap: share of the task reference's top k (exact search by {basis} on the vectors as given) that exact "
+        "search in the strategy's own space returns, with 95 % interval over queries. Loss: the rest, the metric "
+        "loss; no index wins it back.",
+    )
+    for strategy in run.info["strategies"]:
+        name = strategy["name"]
+        transform = strategy["transform"]
+        label = name if transform in (name, name.removesuffix(f" {strategy['similarity']}")) else f"{name}: {transform}"
+        cells = [label, strategy["similarity"], KEPT[strategy["kept"]]]
+        for k in depths[:2]:
+            loss = figures.of(name, "metric_loss", "task", k=k)
+            cells += [shared(figures.of(name, "exact_overlap", "task", k=k)), share(loss.value if loss else None)]
+        if labelled:
+            found = figures.of(name, "recall", "labels", k=depths[0])
+            cells.append(share(found.value if found else None))
+        table.add_row(*map(escape, cells))
+    return table
+
+
+def cells_table(run: Run, k: int) -> Table:
+    """Show every cell at one depth."""
+    figures = Figures(run, "retrieve")
+    kind = figures.only_kind()
+    table = make_table(
+        f"Retrieve: top {k}" + (f", {kind}" if kind else ""),
+        [
+            ("strategy", "left"),
+            ("index", "left"),
+            ("ef", "right"),
+            (f"own@{k}", "right"),
+            (f"task@{k}", "right"),
+            ("loss", "right"),
+            ("p50 µs", "right"),
+            ("p99 µs", "right"),
+            ("QPS", "right"),
+        ],
+        "own: recall against exact search in the strategy's own space (is the index good?). task: against the task "
+        "reference (what the user gets), ± its 95 % interval over queries. Loss: what the index lost, the overlap "
+        f"above minus task. Times: one query on one thread; QPS: all queries at once on {_threads(run)}; medians over "
+        "rounds. M: links, c: ef_construction.",
+    )
+    deepest = max(figures.depths("qps_batch"), default=k)
+    previous = None
+    for row in figures.rows:
+        if row.metric == "failed":
+            failed = [row.strategy, index_name(row.index, row.build, kind), search_name(row.search), _failure(run, row)]
+            table.add_row(*map(escape, failed))
+            continue
+        if row.metric != "recall" or row.reference != "task" or row.k != k or not row.index:
+            continue
+        if previous is not None and (row.strategy, row.index, row.build) != previous:
+            table.add_section()
+        previous = (row.strategy, row.index, row.build)
+        table.add_row(
+            escape(row.strategy),
+            escape(index_name(row.index, row.build, kind)),
+            search_name(row.search),
+            share(figures.value(row, "recall", "own")),
+            shared(row),
+            share(figures.value(row, "index_loss", "task")),
+            microseconds(figures.value(row, "latency_p50", k=deepest)),
+            microseconds(figures.value(row, "latency_p99", k=deepest)),
+            thousands(figures.value(row, "qps_batch", k=deepest)),
+        )
+    return table
+
+
+def tails_table(run: Run, k: int) -> Table:
+    """Show what averages hide: the worst queries and the slowest answers."""
+    figures = Figures(run, "retrieve")
+    kind = figures.only_kind()
+    table = make_table(
+        f"Retrieve: worst queries, top {k}" + (f", {kind}" if kind else ""),
+        [
+            ("strategy", "left"),
+            ("index", "left"),
+            ("ef", "right"),
+            ("own p5", "right"),
+            ("task p5", "right"),
+            ("zero recall", "right"),
+            ("labels", "right"),
+            ("p95 µs", "right"),
+            ("short", "right"),
+        ],
+        "p5: recall that 95 % of the queries reach. Zero recall: share of queries with no true neighbour of the task "
+        "reference. Short: queries with fewer answers than asked for.",
+    )
+    deepest = max(figures.depths("qps_batch"), default=k)
+    for row in figures.rows:
+        if row.metric == "recall" and row.reference == "task" and row.k == k and row.index:
+            table.add_row(
+                escape(row.strategy),
+                escape(index_name(row.index, row.build, kind)),
+                search_name(row.search),
+                share(figures.value(row, "recall_p05", "own")),
+                share(figures.value(row, "recall_p05", "task")),
+                share(figures.value(row, "zero_recall_share", "task")),
+                share(figures.value(row, "recall", "labels")),
+                microseconds(figures.value(row, "latency_p95", k=deepest)),
+                significant(figures.value(row, "short_results", k=deepest)),
+            )
+    return table
+
+
+def indexes_table(run: Run) -> Table:
+    """Show what each index costs to build and keep."""
+    figures = Figures(run, "retrieve")
+    mode = run.info["config"]["measure"]["build_mode"]
+    how = "one thread, fixed seed" if mode == "repeatable" else _threads(run)
+    kind = figures.only_kind()
+    table = make_table(
+        "Indexes" + (f": {kind}" if kind else ""),
+        [
+            ("strategy", "left"),
+            ("index", "left"),
+            ("build s", "right"),
+            ("size MB", "right"),
+            ("peak MB", "right"),
+            ("unreachable", "right"),
+        ],
+        f"Built with {how}. Size: as saved, vectors included. Peak: memory of a fresh process while building, above "
+        "what it held before. Unreachable: items that no query can return at any ef.",
+    )
+    for row in figures.rows:
+        if row.metric == "build_time":
+            peak = figures.get(row, "memory_peak") or figures.get(row, "memory_peak", "inexact")
+            table.add_row(
+                escape(row.strategy),
+                escape(index_name(row.index, row.build, kind)),
+                significant(row.value),
+                megabytes(figures.value(row, "index_bytes")),
+                megabytes(None if peak is None else peak.value) + ("~" if peak and peak.reference else ""),
+                share(figures.value(row, "unreachable_share")),
+            )
+    return table
+
+
+def _threads(run: Run) -> str:
+    n = run.info["environment"]["threads"]
+    return f"{n} thread" + ("s" if n != 1 else "")
+
+
+def _failure(run: Run, row: Measurement) -> str:
+    for failure in run.info["failures"]:
+        if (failure["strategy"], failure["index"], failure["build"]) == (row.strategy, row.index, row.build):
+            return f"failed: {failure['reason']}"
+    return "failed"

@@ -1,0 +1,107 @@
+"""A whole run on a console: what it was, its tables, its warnings, its decision."""
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from idxbench.records import Run
+from idxbench.report.items import cluster_table, similar_table
+from idxbench.report.lookup import Figures
+from idxbench.report.retrieve import cells_table, indexes_table, strategies_table, tails_table
+from idxbench.report.style import PIPED_WIDTH, significant
+from idxbench.report.verdict import decision_lines
+from idxbench.verdicts.decision import Decision
+
+
+def make_console() -> Console:
+    """Make the console of standard output: as wide as the terminal, 100 columns where there is none."""
+    console = Console(highlight=False)
+    return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
+
+
+def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, everything: bool = False) -> None:
+    """Print a run.
+
+    Parameters
+    ----------
+    run
+        Read back from its directory.
+    decisions
+        What was decided from it.
+    console
+        Where to.
+    everything
+        Also the table of worst queries and slow answers.
+    """
+    _head(run, console)
+    retrieved = Figures(run, "retrieve")
+    if retrieved.rows:
+        console.print(strategies_table(run), "")
+        for k in run.info["config"]["k"]:
+            console.print(cells_table(run, k), "")
+            if everything:
+                console.print(tails_table(run, k), "")
+        console.print(indexes_table(run), "")
+    if Figures(run, "similar").rows:
+        console.print(similar_table(run), "")
+    if Figures(run, "cluster").rows:
+        console.print(cluster_table(run), "")
+    _warnings(run, console)
+    _decisions(decisions, console)
+    console.print(f"Written to {escape(str(run.path))}", soft_wrap=True)
+
+
+def _head(run: Run, console: Console) -> None:
+    info = run.info
+    data, machine = info["data"], info["environment"]
+    items = f"{data['items']['n_rows']:,} items x {data['items']['n_dims']}"
+    queries = f", {data['queries']['n_rows']:,} queries" if "queries" in data else ", no queries"
+    towers = "two towers" if data["towers"] == 2 else "one tower"
+    compiled = next((row.value for row in run.measurements if row.metric == "compile_time"), None)
+    console.print(f"[bold]{escape(info['name'])}[/bold]: {escape(data['name'])}, {items}{queries}")
+    console.print(
+        f"trained with {data['trained_with']} ({towers}); {escape(machine['processor'])}, {machine['threads']} "
+        f"threads; {info['seconds']:.0f} s, of which {significant(compiled)} s compiling kernels",
+        style="dim",
+    )
+    if info["status"] != "finished":
+        console.print(f"This run is not complete: {info['status']}.", style="bold")
+    console.print()
+
+
+def _warnings(run: Run, console: Console) -> None:
+    if not run.notices:
+        return
+    console.print("Warnings", style="bold")
+    lines = _hanging()
+    for number, notice in enumerate(run.notices, start=1):
+        lines.add_row(
+            f"{number}.",
+            escape(f"{_ended(notice.text)} {_ended(notice.advice[:1].upper() + notice.advice[1:])}".strip()),
+        )
+    console.print(lines, "")
+
+
+def _ended(text: str) -> str:
+    return text if not text or text.endswith((".", "?", "!")) else f"{text}."
+
+
+def _decisions(decisions: tuple[Decision, ...], console: Console) -> None:
+    if not decisions:
+        return
+    console.print("Decision", style="bold")
+    for decision in decisions:
+        first, *rest = decision_lines(decision)
+        lines = _hanging()
+        lines.add_row("", f"[bold]{escape(first)}[/bold]")
+        for line in rest:
+            lines.add_row("-", escape(line))
+        console.print(lines, "")
+
+
+def _hanging() -> Table:
+    """Make a list whose second lines stand under the text and not under the mark."""
+    lines = Table.grid(padding=(0, 1))
+    lines.add_column(justify="right", width=3)
+    lines.add_column(overflow="fold")
+    return lines

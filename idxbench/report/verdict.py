@@ -1,0 +1,42 @@
+"""The decision of a run in words."""
+
+from collections.abc import Iterable, Iterator
+
+from idxbench.report.lookup import index_name, search_name
+from idxbench.report.style import megabytes, microseconds, share, thousands
+from idxbench.verdicts.decision import Candidate, Decision, Miss
+
+
+def decision_lines(decision: Decision) -> Iterator[str]:
+    """Yield the lines of one decision: what to serve at a depth, its ties, and what can't be served."""
+    head = f"Recall@{decision.k} of at least {share(decision.target, 2)} against the task reference: "
+    if decision.best is None:
+        yield head + "none, because"
+    else:
+        yield head + candidate_text(decision.best)
+    for tie in decision.ties:
+        yield f"tied with it: {candidate_text(tie)}"
+    for other in decision.others:
+        yield f"slower: {candidate_text(other)}"
+    for (strategy, reason), misses in _by_reason(decision.misses).items():
+        indexes = ", ".join(index_name(miss.index, miss.build) for miss in misses)
+        yield f"{strategy} in {indexes}: {'' if decision.best is None else 'no, '}{reason}"
+
+
+def _by_reason(misses: Iterable[Miss]) -> dict[tuple[str, str], list[Miss]]:
+    """Group what fails for one reason, so that it is said once."""
+    groups: dict[tuple[str, str], list[Miss]] = {}
+    for miss in misses:
+        groups.setdefault((miss.strategy, miss.reason), []).append(miss)
+    return groups
+
+
+def candidate_text(one: Candidate) -> str:
+    """Write a candidate with the figures that made it one."""
+    ef = f" at ef {search_name(one.search)}" if one.search else ""
+    return (
+        f"{one.strategy} by {one.similarity} in {index_name(one.index, one.build)}{ef} "
+        f"(recall {share(one.recall.value)} {share(one.recall.low)}–{share(one.recall.high)}, "
+        f"{thousands(one.qps.value)} QPS, p50 {microseconds(one.latency_p50_s)} µs, "
+        f"{megabytes(one.index_bytes)} MB)"
+    )

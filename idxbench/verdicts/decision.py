@@ -1,0 +1,191 @@
+"""The decision of a run: the cheapest way to the declared recall, ties declared, or why there is none.
+
+A configuration reaches the target when the whole 95 % interval of its recall against the task reference
+lies at or above it. Of each index the smallest ef that does is a candidate; the candidate that answers most
+queries per second wins. Two candidates tie when their throughput differs by less than 5 %, or when the
+intervals of their medians over rounds overlap.
+"""
+
+import json
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from idxbench.records import Measurement, Run, plain_parameters
+
+# Less than this is not told apart on machines that others use, too.
+TIE = 0.05
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """The smallest search of one built index that reaches the target.
+
+    Parameters
+    ----------
+    strategy, similarity, index, build, search
+        As in ``measurements.csv``.
+    recall
+        Against the task reference, with its interval.
+    qps
+        Of the batch; median over rounds, with its interval.
+    latency_p50_s
+        Of single queries.
+    index_bytes
+        Size of the index.
+    """
+
+    strategy: str
+    similarity: str
+    index: str
+    build: str
+    search: str
+    recall: Measurement
+    qps: Measurement
+    latency_p50_s: float
+    index_bytes: float
+
+
+@dataclass(frozen=True)
+class Miss:
+    """An index that does not reach the target, and why."""
+
+    strategy: str
+    index: str
+    build: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What to serve at one depth.
+
+    Parameters
+    ----------
+    k, target
+        Depth, and the recall to reach.
+    best
+        The cheapest candidate, or None.
+    ties
+        Candidates that can't be told from the best by speed.
+    others
+        Slower candidates, fastest first.
+    misses
+        Indexes that don't reach it, each with a reason.
+    """
+
+    k: int
+    target: float
+    best: Candidate | None
+    ties: tuple[Candidate, ...]
+    others: tuple[Candidate, ...]
+    misses: tuple[Miss, ...]
+
+
+def decide(run: Run) -> tuple[Decision, ...]:
+    """Decide for every k of a run; empty when nothing was retrieved."""
+    target = float(run.info["config"]["target_recall"])
+    rows = [row for row in run.measurements if row.task == "retrieve"]
+    depths = sorted({row.k for row in rows if row.metric == "recall" and row.reference == "task"})
+    return tuple(_decide_at(k, target, rows, run.info) for k in depths)
+
+
+def _decide_at(k: int, target: float, rows: Sequence[Measurement], info: Mapping[str, Any]) -> Decision:
+    find = _finder(rows)
+    groups: dict[tuple[str, str, str], list[Measurement]] = {}
+    for row in rows:
+        if row.metric == "recall" and row.reference == "task" and row.k == k and row.index:
+            groups.setdefault((row.strategy, row.index, row.build), []).append(row)
+    candidates, misses = [], []
+    for (strategy, index, build), recalls in groups.items():
+        recalls.sort(key=_effort)
+        reaching = [row for row in recalls if row.low >= target]
+        if reaching:
+            candidates.append(_candidate(reaching[0], find))
+        else:
+            misses.append(Miss(strategy, index, build, _reason(recalls, target, k, find)))
+    misses += _failed(info)
+    fastest = max(candidates, key=lambda one: one.qps.value, default=None)
+    # Stable sorts: what can't be told apart stays in the order of the config.
+    tied = [one for one in candidates if fastest is not None and _tie(fastest, one)]
+    tied.sort(key=lambda one: one.index_bytes)
+    others = tuple(sorted((one for one in candidates if one not in tied), key=lambda one: -one.qps.value))
+    return Decision(k, target, tied[0] if tied else None, tuple(tied[1:]), others, tuple(misses))
+
+
+Find = Callable[..., Measurement | None]
+
+
+def _finder(rows: Sequence[Measurement]) -> Find:
+    table = {(row.strategy, row.index, row.build, row.search, row.metric, row.reference, row.k): row for row in rows}
+
+    def find(
+        row: Measurement, metric: str, *, reference: str = "", k: int | None = 0, level: str = "cell"
+    ) -> Measurement | None:
+        index = row.index if level != "strategy" else ""
+        build = row.build if level != "strategy" else ""
+        search = row.search if level == "cell" else ""
+        if k is not None:
+            return table.get((row.strategy, index, build, search, metric, reference, k))
+        deepest = [key for key in table if key[:6] == (row.strategy, index, build, search, metric, reference)]
+        return table[max(deepest, key=lambda key: key[6])] if deepest else None
+
+    return find
+
+
+def _effort(row: Measurement) -> float:
+    return float(json.loads(row.search).get("ef", math.inf)) if row.search else 0.0
+
+
+def _candidate(recall: Measurement, find: Find) -> Candidate:
+    qps = find(recall, "qps_batch", k=None)
+    p50 = find(recall, "latency_p50", k=None)
+    size = find(recall, "index_bytes", level="build")
+    if qps is None:
+        raise ValueError(f"no throughput for {recall.strategy} {recall.index} {recall.search}")
+    return Candidate(
+        recall.strategy,
+        recall.similarity,
+        recall.index,
+        recall.build,
+        recall.search,
+        recall,
+        qps,
+        math.nan if p50 is None else p50.value,
+        math.nan if size is None else size.value,
+    )
+
+
+def _tie(best: Candidate, other: Candidate) -> bool:
+    if best.qps.value <= other.qps.value * (1 + TIE):
+        return True
+    # NaN ends (too few rounds) compare false: then only the 5 % count.
+    return other.qps.high >= best.qps.low
+
+
+def _reason(recalls: Sequence[Measurement], target: float, k: int, find: Find) -> str:
+    last = max(recalls, key=lambda row: row.value)
+    exact = find(last, "exact_overlap", reference="task", k=k, level="strategy")
+    if exact is not None and exact.high < target:
+        return (
+            f"transform loss: exact search in this space reaches {exact.value:.3f}, so no index and no ef can do better"
+        )
+    if last.value >= target:
+        return f"too few queries: {last.n} of them show {last.value:.3f} with a 95 % interval from {last.low:.3f}"
+    unreachable = find(last, "unreachable_share", level="build")
+    own = find(last, "recall", reference="own", k=k)
+    where = f"recall is {last.value:.3f} at its best ({plain_parameters(last.search)})"
+    if unreachable is not None and own is not None and unreachable.value > 1 - own.value > 0:
+        return (
+            f"unreachable items: {unreachable.value:.1%} of them can't be returned at any ef; {where}: raise M, "
+            "or change the strategy"
+        )
+    return f"ef range: {where}: raise ef, M or ef_construction"
+
+
+def _failed(info: Mapping[str, Any]) -> list[Miss]:
+    return [
+        Miss(failure["strategy"], failure["index"], failure["build"], f"failed: {failure['reason']}")
+        for failure in info.get("failures", ())
+    ]
