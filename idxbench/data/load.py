@@ -18,6 +18,7 @@ from idxbench.config.schema import (
     Trained,
 )
 from idxbench.data.dataset import Dataset, Labels
+from idxbench.data.vectors import Role
 from idxbench.errors import DataError, Problem
 from idxbench.records import Notice
 
@@ -100,13 +101,16 @@ def _from_files(data: FilesData) -> Dataset:
     from idxbench.data.vectors import read_vectors
 
     problems: list[Problem] = []
+    notices: list[Notice] = []
     arrays: dict[str, NDArray[Any]] = {}
-    named = {"items": data.items, "queries": data.queries}
-    for role, file in named.items():
+    roles: tuple[tuple[Role, ArrayFile | None], ...] = (("items", data.items), ("queries", data.queries))
+    for role, file in roles:
         if file is None:
             continue
         try:
-            arrays[role] = read_vectors(file.path, file.key, role=role)  # type: ignore[arg-type]
+            vectors = read_vectors(file.path, file.key, role=role)
+            arrays[role], notice = _without_augmentation(file, vectors)
+            notices += [notice] if notice else []
         except DataError as error:
             problems += error.problems
     neighbors = None
@@ -129,7 +133,16 @@ def _from_files(data: FilesData) -> Dataset:
                 f"{len(neighbors)} rows",
             )
         )
-    return Dataset(data.items.path.name, arrays["items"], queries, neighbors=neighbors)
+    return Dataset(data.items.path.name, arrays["items"], queries, neighbors=neighbors, notices=tuple(notices))
+
+
+def _without_augmentation(file: ArrayFile, vectors: NDArray[Any]) -> tuple[NDArray[Any], Notice | None]:
+    """Leave out the column that some dot-product files append (``lastfm-64-dot`` has 65)."""
+    if file.path.suffix.lower() not in (".hdf5", ".h5"):
+        return vectors, None
+    from idxbench.data.hdf5 import without_augmentation
+
+    return without_augmentation(file.path, vectors)
 
 
 def _from_ann_benchmarks(data: AnnBenchmarksData, cache_dir: Path, on_progress: Any) -> tuple[Dataset, Trained]:
@@ -167,7 +180,7 @@ def _read_labels(
     n_labels = len(labels.codes)
     if n_labels == n_rows:
         return labels, notices
-    if ids is not None and n_labels > int(ids.max()):
+    if ids is not None and int(ids.min()) >= 0 and n_labels > int(ids.max()):
         # A ratings table numbers items by rows of a catalogue that also lists items nobody rated.
         notice = Notice(
             "labels-by-id",
