@@ -102,9 +102,7 @@ class PreparedItems:
 
         n_items = len(self.rows)
         if not 1 <= n_clusters <= n_items:
-            raise DataError(
-                Problem("clusters", f"1 to {n_items} clusters, the number of items", str(n_clusters))
-            )
+            raise DataError(Problem("clusters", f"1 to {n_items} clusters, the number of items", str(n_clusters)))
         rng = np.random.default_rng(seed)
         sample = np.arange(n_items)
         if n_items > START_SAMPLE:
