@@ -74,22 +74,22 @@ def run_child(job: Job, folder: Path, progress: Callable[[str, int], None]) -> B
     write_job(job, folder / "job.json")
     environment = os.environ | dict.fromkeys(THREAD_VARIABLES, str(job.search_threads))
     with (folder / "stderr.txt").open("w+", encoding="utf-8", errors="replace") as errors:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "idxbench.bench.worker", str(folder / "job.json")],
+        command = [sys.executable, "-m", "idxbench.bench.worker", str(folder / "job.json")]
+        with subprocess.Popen(
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=errors,
             env=environment,
             text=True,
-        )
-        try:
-            for line in process.stdout or ():
-                _report(line, progress)
-            code = process.wait()
-        finally:
-            if process.poll() is None:
+        ) as process:
+            try:
+                for line in process.stdout or ():
+                    _report(line, progress)
+            except BaseException:
                 process.kill()
-                process.wait()
+                raise
+        code = process.returncode
         errors.seek(0)
         said = errors.read()
     if code != 0:

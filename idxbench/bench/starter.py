@@ -70,7 +70,7 @@ def _digits() -> str:
             "holdout = 200               # that many are taken out and asked as queries\n"
             'trained_with = "l2"         # pixels: distances mean something, norms too\n'
         )
-        + _TAIL.format(transform=_rescaled(64))
+        + _tail(64, 1_797)
     )
 
 
@@ -97,9 +97,7 @@ def _for_files(items: Path, queries: Path | None, labels: Path | None, folder: P
     name = (
         "".join(letter if letter.isalnum() or letter in "._-" else "-" for letter in items.stem).strip("-._") or "run"
     )
-    return (
-        _HEAD.format(name=name[:60], k=depth) + "\n".join(lines) + "\n" + _TAIL.format(transform=_rescaled(seen.n_dims))
-    )
+    return _HEAD.format(name=name[:60], k=depth) + "\n".join(lines) + "\n" + _tail(seen.n_dims, seen.n_items)
 
 
 def _paired_queries(items: Path) -> NDArray[Any] | None:
@@ -153,8 +151,10 @@ def _training_lines(seen: Seen) -> list[str]:
     ]
 
 
-def _rescaled(n_dims: int) -> str:
-    return '{ kind = "rescaled", axis = 0, factor = 1000.0 }' if n_dims > 1 else '"rescaled"'
+def _tail(n_dims: int, n_items: int) -> str:
+    rescaled = '{ kind = "rescaled", axis = 0, factor = 1000.0 }' if n_dims > 1 else '"rescaled"'
+    counts = [count for count in (5, 20) if count <= n_items] or [1]
+    return _TAIL.format(transform=rescaled, counts=counts)
 
 
 _HEAD = """\
@@ -187,7 +187,7 @@ ef_construction = [100]
 ef = [10, 20, 40, 80, 160]  # each index is built once and searched at all of these
 
 [clusters]
-counts = [5, 20]
+counts = {counts}
 seeds = 5
 
 [measure]

@@ -79,9 +79,7 @@ class HnswIndex:
         self._n_dims = items.shape[1]
         self._units = _Units(self.similarity, _scale_to_mean_one(items))
         index = hnswlib.Index(space="l2" if self.similarity == "l2" else "ip", dim=self._n_dims)
-        index.init_index(
-            max_elements=len(items), M=self.M, ef_construction=self.ef_construction, random_seed=seed
-        )
+        index.init_index(max_elements=len(items), M=self.M, ef_construction=self.ef_construction, random_seed=seed)
         for start in range(0, len(items), BUILD_BATCH):
             rows = self._units.items(np.asarray(items[start : start + BUILD_BATCH], np.float64))
             ids = np.arange(start, start + len(rows), dtype=np.uint64)
@@ -98,9 +96,7 @@ class HnswIndex:
     def prepare(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scale queries as the items were; refuses NaN, infinity and a width that is not the items'."""
         if queries.ndim != 2 or queries.shape[1] != self._n_dims:
-            raise DataError(
-                Problem("queries", f"width {self._n_dims}, that of the items", f"shape {queries.shape}")
-            )
+            raise DataError(Problem("queries", f"width {self._n_dims}, that of the items", f"shape {queries.shape}"))
         rows = np.asarray(queries, np.float64)
         refuse_non_finite(rows, "queries")
         return self._units.queries(rows)
@@ -108,9 +104,7 @@ class HnswIndex:
     def search(self, prepared: NDArray[np.float32], k: int, *, threads: int) -> Found:
         """Search; a batch that the library refuses because of one row is halved down to that row."""
         if prepared.shape[1] != self._n_dims:
-            raise DataError(
-                Problem("queries", f"width {self._n_dims}, that of the items", f"shape {prepared.shape}")
-            )
+            raise DataError(Problem("queries", f"width {self._n_dims}, that of the items", f"shape {prepared.shape}"))
         try:
             ids, _ = self._built().knn_query(prepared, k=k, num_threads=threads)
         except RuntimeError as error:
@@ -204,9 +198,7 @@ class HnswIndex:
             index = hnswlib.Index(space="l2" if facts["similarity"] == "l2" else "ip", dim=loaded._n_dims)
             index.load_index(str(path))
         except (OSError, ValueError, KeyError, RuntimeError) as error:
-            raise ResultError(
-                Problem(str(path), "an index saved by idxbench, with its .json", str(error))
-            ) from None
+            raise ResultError(Problem(str(path), "an index saved by idxbench, with its .json", str(error))) from None
         loaded._index = index
         loaded.set_search({"ef": facts["ef"]})
         return loaded

@@ -4,6 +4,7 @@ A truth found by a file's name or a row count goes stale without a word; one fou
 of items, queries and parameters can't.
 """
 
+import contextlib
 import hashlib
 import json
 import os
@@ -47,7 +48,7 @@ def read_truth(key: str) -> CachedTruth | None:
     """Return a cached truth, or None where there is none or it is damaged."""
     path = _path(key)
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             neighbors = Neighbors(stored["ids"], stored["scores"], int(stored["n_uncertified"]))
             seconds = float(stored["seconds"])
         path.touch()
@@ -73,7 +74,8 @@ def write_truth(key: str, truth: CachedTruth) -> None:
         part.replace(path)
         _prune(path.parent)
     except OSError:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
 
 
 def _path(key: str) -> Path:

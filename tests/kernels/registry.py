@@ -38,6 +38,11 @@ def _scan_inputs(size: Size, rng: np.random.Generator) -> tuple[Any, ...]:
     return _integers(rng, size.n, size.d), _integers(rng, size.n), _integers(rng, size.q, size.d), min(size.k, size.n)
 
 
+def _unbiased_inputs(size: Size, rng: np.random.Generator) -> tuple[Any, ...]:
+    rows, bias, queries, k = _scan_inputs(size, rng)
+    return rows, 0 * bias, queries, k
+
+
 def _scan(rows, bias, queries, k):
     panels = topk.pack_panels(queries)
     scores = np.full((len(queries), k), -np.inf, np.float32)
@@ -113,7 +118,7 @@ def _numpy_pairs(queries, rows, squared_distance):
 KERNELS: dict[str, Entry] = {
     "scan": Entry(_scan_inputs, _scan, lambda r, b, q, k: twins.scan(r, b, 5, q, k), _numpy_scan),
     "scan_float64": Entry(
-        lambda size, rng: (lambda r, b, q, k: (r, 0 * b, q, k))(*_scan_inputs(size, rng)),
+        _unbiased_inputs,
         _scan_float64,
         lambda r, b, q, k: twins.scan(r, b, 5, q, k),
         lambda r, b, q, k: _numpy_scan(r.astype(float), b, q.astype(float), k),

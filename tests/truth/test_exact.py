@@ -1,5 +1,7 @@
 """Exact search against a full float64 sort, on the data that breaks shortcuts."""
 
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -89,12 +91,12 @@ def test_ties_go_to_the_lowest_id(metric):
     queries = rng.integers(-2, 3, (33, 3)).astype(np.float32)
     weight = np.diag([1.0, 2.0, 3.0]) if metric == "covariance" else None
     ids, _ = exact_topk(items, queries, 40, metric, weight=weight, threads=2)
-    expected, scores = twin.topk(items, queries, 40, metric, weight)
+    expected, _scores = twin.topk(items, queries, 40, metric, weight)
     if metric in ("dot", "l2"):
         np.testing.assert_array_equal(ids, expected)
     # Rows that are equal, not merely as good, stand in the order of their ids under every metric.
     for row in ids:
-        for a, b in zip(row, row[1:], strict=False):
+        for a, b in itertools.pairwise(row):
             assert a < b or not np.array_equal(items[a], items[b])
 
 
@@ -184,22 +186,22 @@ def test_score_ids_pads_with_minus_infinity():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (dict(items=np.ones(3)), r"items\n.*2-D array"),
-        (dict(items=np.ones((0, 2))), r"items\n.*at least one row"),
-        (dict(items=np.array([["a"]])), "real numbers"),
-        (dict(items=np.array([[1.0, np.nan], [np.inf, 0]])), r"NaN or infinity in row 0, 1"),
-        (dict(queries=np.array([[1.0, np.nan]])), r"queries\n.*\n.*row 0"),
-        (dict(queries=np.ones((1, 3))), "width 2, that of the items"),
-        (dict(k=0), "1 to 4, the number of items"),
-        (dict(k=5), "1 to 4, the number of items"),
-        (dict(metric="euclid"), "dot or cosine or l2 or covariance"),
-        (dict(metric="covariance"), "pass weight="),
-        (dict(weight=np.eye(2)), "leave it out"),
-        (dict(metric="covariance", weight=np.eye(3)), "2 rows, the width of the items"),
-        (dict(metric="covariance", weight=np.ones((2, 3))), "square"),
-        (dict(metric="covariance", weight=np.array([[1, 2], [0, 1]])), "symmetric"),
-        (dict(metric="covariance", weight=np.diag([1.0, -1.0])), "eigenvalue -1"),
-        (dict(metric="covariance", weight=np.diag([1.0, np.nan])), "finite"),
+        ({"items": np.ones(3)}, r"items\n.*2-D array"),
+        ({"items": np.ones((0, 2))}, r"items\n.*at least one row"),
+        ({"items": np.array([["a"]])}, "real numbers"),
+        ({"items": np.array([[1.0, np.nan], [np.inf, 0]])}, r"NaN or infinity in row 0, 1"),
+        ({"queries": np.array([[1.0, np.nan]])}, r"queries\n.*\n.*row 0"),
+        ({"queries": np.ones((1, 3))}, "width 2, that of the items"),
+        ({"k": 0}, "1 to 4, the number of items"),
+        ({"k": 5}, "1 to 4, the number of items"),
+        ({"metric": "euclid"}, "dot or cosine or l2 or covariance"),
+        ({"metric": "covariance"}, "pass weight="),
+        ({"weight": np.eye(2)}, "leave it out"),
+        ({"metric": "covariance", "weight": np.eye(3)}, "2 rows, the width of the items"),
+        ({"metric": "covariance", "weight": np.ones((2, 3))}, "square"),
+        ({"metric": "covariance", "weight": np.array([[1, 2], [0, 1]])}, "symmetric"),
+        ({"metric": "covariance", "weight": np.diag([1.0, -1.0])}, "eigenvalue -1"),
+        ({"metric": "covariance", "weight": np.diag([1.0, np.nan])}, "finite"),
     ],
 )
 def test_mistakes_are_named(arguments, message):
