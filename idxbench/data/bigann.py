@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.data.convert import file_size, row_blocks
+from idxbench.data.files import file_size, row_blocks
 from idxbench.errors import DataError, Problem
 
 BIGANN_DTYPES: dict[str, np.dtype[Any]] = {

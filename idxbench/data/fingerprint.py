@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.data.convert import row_blocks
+from idxbench.data.files import row_blocks
 
 
 def fingerprint(array: NDArray[Any]) -> str:

@@ -8,7 +8,8 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.data.convert import check_castable, file_size, replacing
+from idxbench.data.casts import check_castable
+from idxbench.data.files import file_size, replacing
 from idxbench.data.hdf5 import read_hdf5_array, require_hdf5_array, write_hdf5_arrays
 from idxbench.data.npy import missing_key, npz_headers, read_npy, read_npz, write_npy, write_npz
 from idxbench.data.parquet import ARROW_SUFFIXES, folder_parts, read_integer_column, read_list_column, table_headers

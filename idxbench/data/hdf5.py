@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.data.check import check_widths
-from idxbench.data.convert import file_size, row_blocks
 from idxbench.data.dataset import Dataset
+from idxbench.data.files import file_size, row_blocks
 from idxbench.data.npy import Described, choose_key, missing_key
 from idxbench.errors import DataError, Problem
 from idxbench.records import Notice

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.data.convert import file_size
 from idxbench.data.dataset import UNLABELED, Labels
+from idxbench.data.files import file_size
 from idxbench.data.npy import listed, missing_key, npz_headers, read_npy, read_npz
 from idxbench.errors import DataError, Problem
 from idxbench.records import Notice

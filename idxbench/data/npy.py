@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.data.convert import file_size, row_blocks
+from idxbench.data.files import file_size, row_blocks
 from idxbench.errors import DataError, Problem
 
 Described = dict[str, tuple[tuple[int, ...], str]]

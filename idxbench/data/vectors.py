@@ -8,8 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.data.bigann import BIGANN_DTYPES, bigann_layout, read_bigann, write_bigann
+from idxbench.data.casts import check_castable
 from idxbench.data.check import check_matrix
-from idxbench.data.convert import check_castable, replacing
+from idxbench.data.files import replacing
 from idxbench.data.hdf5 import DEFAULT_KEYS as HDF5_KEYS
 from idxbench.data.hdf5 import hdf5_headers, read_hdf5, write_hdf5
 from idxbench.data.npy import (

@@ -6,7 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from idxbench.data.convert import check_castable, convert_file, row_blocks, to_float32
+from idxbench.data.casts import check_castable, to_float32
+from idxbench.data.convert import convert_file
+from idxbench.data.files import row_blocks
 from idxbench.data.groundtruth import read_groundtruth, write_groundtruth
 from idxbench.data.vectors import read_vectors, write_vectors
 from idxbench.errors import DataError

@@ -167,7 +167,7 @@ def test_half_precision_values_survive_every_float_format(
 
 
 def test_a_memory_map_is_written_block_by_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("idxbench.data.convert.BLOCK_BYTES", 256)
+    monkeypatch.setattr("idxbench.data.files.BLOCK_BYTES", 256)
     vectors = np.arange(3000, dtype=np.float32).reshape(300, 10)
     np.save(tmp_path / "x.npy", vectors)
     mapped = read_vectors(tmp_path / "x.npy")
