@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from idxbench.data import convert
+from idxbench.data import files
 from idxbench.data.fingerprint import fingerprint
 
 ROWS = np.arange(12, dtype=np.float32).reshape(3, 4)
@@ -21,7 +21,7 @@ def test_the_hash_by_hand() -> None:
 def test_layout_and_place_do_not_matter(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     np.save(tmp_path / "x.npy", np.asfortranarray(ROWS))
     expected = fingerprint(ROWS)
-    monkeypatch.setattr(convert, "BLOCK_BYTES", 20)  # one row at a time
+    monkeypatch.setattr(files, "BLOCK_BYTES", 20)  # one row at a time
     copies = (
         np.asfortranarray(ROWS),
         np.load(tmp_path / "x.npy", mmap_mode="r"),

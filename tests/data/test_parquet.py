@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from idxbench.data import convert
+from idxbench.data import files
 from idxbench.data.parquet import (
     folder_parts,
     read_folder,
@@ -114,7 +114,7 @@ def test_what_is_written_pyarrow_reads(
 
 
 def test_blocks_keep_their_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 64)
     vectors = np.arange(100, dtype=np.float32).reshape(50, 2)
     write_table(tmp_path / "x.parquet", vectors, vectors.dtype)
     np.testing.assert_array_equal(read_list_column(tmp_path / "x.parquet"), vectors)

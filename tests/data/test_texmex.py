@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from idxbench.data import convert
+from idxbench.data import files
 from idxbench.data.texmex import TEXMEX_DTYPES, read_texmex, texmex_header, write_texmex
 from idxbench.errors import DataError
 
@@ -34,7 +34,7 @@ def test_ivecs_and_bvecs_built_by_hand(tmp_path: Path) -> None:
 @pytest.mark.parametrize("small_blocks", [False, True])
 def test_a_row_of_another_length_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small_blocks: bool) -> None:
     if small_blocks:
-        monkeypatch.setattr(convert, "BLOCK_BYTES", 24)
+        monkeypatch.setattr(files, "BLOCK_BYTES", 24)
     path = tmp_path / "x.fvecs"
     # Row 2 holds one value less, row 3 one more: the size divides all the same.
     rows = [struct.pack(f"<i{d}f", d, *range(d)) for d in (2, 2, 1, 3, 2)]
@@ -92,7 +92,7 @@ def test_round_trip_and_bytes_as_published(
 
 
 def test_blocks_are_written_in_order(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(convert, "BLOCK_BYTES", 64)
+    monkeypatch.setattr(files, "BLOCK_BYTES", 64)
     vectors = np.arange(200, dtype=np.float32).reshape(50, 4)
     write_texmex(tmp_path / "x.fvecs", vectors, np.dtype("<f4"))
     np.testing.assert_array_equal(read_texmex(tmp_path / "x.fvecs"), vectors)
