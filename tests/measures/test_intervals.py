@@ -2,7 +2,7 @@ import math
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from idxbench.measures.intervals import Estimate, mean_interval, median_interval
@@ -129,14 +129,15 @@ def test_refuses_what_it_cannot_mean():
 
 @settings(max_examples=60, deadline=None)
 @given(st.lists(st.integers(0, 10), min_size=2, max_size=40), st.integers(0, 39))
+@example([6, 6, 6, 7, 10, 9], 17)
 def test_interval_contains_the_mean_and_follows_its_queries(tenths, place):
     values = np.array(tenths) / 10
-    result = mean_interval(values, resamples=400)
+    result = mean_interval(values, resamples=4000)
     assert 0 <= result.low <= result.value <= result.high <= 1
     better = values.copy()
     better[place % len(values)] = 1.0
-    # Up to what 400 draws leave to chance.
-    assert mean_interval(better, resamples=400).low >= result.low - 0.06
+    # Up to what 4,000 draws leave to chance.
+    assert mean_interval(better, resamples=4000).low >= result.low - 0.04
 
 
 def test_median_of_six_rounds_by_hand():
