@@ -1,0 +1,93 @@
+"""Recall and losses of real indexes against an independent float64 computation, on awkward data."""
+
+import numpy as np
+import pytest
+
+from idxbench.bench.embed import embed
+from idxbench.bench.inputs import Inputs
+from idxbench.bench.plan import make_plan
+from idxbench.bench.progress import Silent
+from idxbench.bench.retrieve import Reference, build_rows, cell_results, measure_strategy, run_build
+from idxbench.bench.truths import TruthSource
+from idxbench.config.load import parse_config
+from idxbench.data.dataset import Dataset
+from idxbench.data.fingerprint import fingerprint
+from idxbench.measures.ranking import check_ranking
+from idxbench.truth.exact import ExactIndex
+from tests.reference import search as twin
+
+N_ITEMS, N_QUERIES, N_DIMS = 90, 25, 5
+
+
+def awkward(kind, seed=0):
+    rng = np.random.default_rng(seed)
+    items, queries = rng.normal(size=(N_ITEMS, N_DIMS)), rng.normal(size=(N_QUERIES, N_DIMS))
+    if kind == "ties":
+        items, queries = rng.integers(-1, 2, items.shape), rng.integers(-2, 3, queries.shape)
+    if kind == "duplicates":
+        items = items[rng.integers(0, 12, N_ITEMS)]
+    if kind == "zero rows":
+        items[rng.integers(0, N_ITEMS, 20)] = 0
+        queries[3] = 0
+    return items.astype(np.float32), queries.astype(np.float32)
+
+
+def independent_recall(found, items, queries, similarity, k):
+    """By the definition: distinct found ids at least as good as the k-th best score, over k."""
+    table = twin.scores(items, queries, similarity)
+    recall = []
+    for ids, scores in zip(found[:, :k], table, strict=True):
+        kth = np.sort(scores)[::-1][k - 1]
+        slack = 1e-6 * np.ptp(np.sort(scores)[::-1][: k + 10])
+        good = {i for i in ids.tolist() if i >= 0 and scores[i] >= kth - slack}
+        recall.append(len(good) / k)
+    return np.array(recall)
+
+
+@pytest.mark.parametrize("k", [7, N_ITEMS])
+@pytest.mark.parametrize("kind", ["gaussian", "ties", "duplicates", "zero rows"])
+@pytest.mark.parametrize("similarity", ["dot", "cosine", "l2"])
+def test_recall_is_what_the_definition_says(tmp_path, similarity, kind, k):
+    items, queries = awkward(kind)
+    config = parse_config(
+        {
+            "k": k,
+            "data": {"source": "gaussian", "trained_with": similarity},
+            "strategy": [{"transform": {"kind": "rescaled", "sigma": 0.5}, "similarity": similarity}],
+            "index": [{"kind": "hnswlib", "M": 3, "ef_construction": 5, "ef": [k]}],
+            "measure": {"rounds": 1},
+            "cache": False,
+        }
+    )
+    plan = make_plan(config)
+    inputs = Inputs(Dataset("d", items, queries), similarity, 2, {}, {}, len(queries), ())
+    embedded = embed(plan.spaces[0], inputs, tmp_path / "space", threads=2)
+    mapped_items, mapped_queries = np.asarray(embedded.items), np.asarray(embedded.queries)
+    truths = TruthSource(False, Silent())
+    exact = ExactIndex(items, similarity, threads=2)
+    prints = {"items": fingerprint(items), "queries": fingerprint(queries)}
+    task = truths.find(exact, queries, k, prints, "task")
+    own = truths.find(embedded.exact, mapped_queries, k, embedded.fingerprints, "own")
+    reference = Reference(exact, task, inputs.dataset)
+    ranking = check_ranking(exact, embedded.exact, queries, mapped_queries, 0)
+    strategy = measure_strategy(embedded, own, reference, ranking, config)
+    result = run_build(plan.builds[0], embedded, config, 2, tmp_path / "build", lambda *_: None)
+    (cell,) = cell_results(plan.builds[0], result, strategy, reference, config)
+    found = result.searches[0].ids
+
+    by_task = independent_recall(found, items, queries, similarity, k)
+    by_own = independent_recall(found, mapped_items, mapped_queries, similarity, k)
+    np.testing.assert_allclose(cell.samples[f"recall_task@{k}"], by_task, atol=1e-6)
+    np.testing.assert_allclose(cell.samples[f"recall_own@{k}"], by_own, atol=1e-6)
+    values = {(row.metric, row.reference): row.value for row in [*strategy.rows, *cell.rows]}
+    overlap = independent_recall(own.neighbors.ids, items, queries, similarity, k).mean()
+    assert values["recall", "task"] == pytest.approx(by_task.mean())
+    assert values["exact_overlap", "task"] == pytest.approx(overlap)
+    assert values["metric_loss", "task"] == pytest.approx(1 - overlap)
+    assert values["index_loss", "task"] == pytest.approx(overlap - by_task.mean())
+    assert values["zero_recall_share", "task"] == pytest.approx((by_task == 0).mean())
+    if similarity == "dot":
+        assert ranking.kept == "scores"
+        assert overlap == 1
+    names = {row.metric for row in build_rows(plan.builds[0], result)}
+    assert names == {"build_time", "index_bytes", "memory_peak", "unreachable_share"}
