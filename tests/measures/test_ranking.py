@@ -38,6 +38,9 @@ def test_neither_is_kept():
     assert found.discordant_share > 0.05
     assert check("rescaled", "cosine").kept == "neither"
     assert check("raw", "l2").kept == "neither"
+    nearly = check({"kind": "rescaled", "axis": 0, "factor": 1.01}, "l2", "l2")
+    assert 0 < nearly.discordant_share < 0.2
+    assert nearly.kept == "neither"
 
 
 def test_discordant_pairs_by_hand():

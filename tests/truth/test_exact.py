@@ -135,6 +135,12 @@ def test_tight_clusters_far_apart_need_the_float64_search():
     np.testing.assert_array_equal(found.ids, expected)
 
 
+def test_data_far_from_the_origin_is_centred_and_needs_no_float64_search():
+    rng = np.random.default_rng(5)
+    items, queries = rng.normal(size=(5000, 16)) + 1e3, rng.normal(size=(50, 16)) + 1e3
+    assert ExactIndex(items, "l2", threads=2).neighbors(queries, 10).n_uncertified == 0
+
+
 def test_ordinary_data_needs_no_float64_search():
     rng = np.random.default_rng(5)
     items, queries = rng.normal(size=(20_000, 32)).astype("f4"), rng.normal(size=(200, 32)).astype("f4")
