@@ -8,7 +8,7 @@ from typing import Any
 from idxbench.config.messages import nearest
 from idxbench.config.schema import AnyIndex, Config, HnswlibIndex, Task
 from idxbench.errors import ConfigError, Problem
-from idxbench.indexes.base import effective_searches
+from idxbench.indexes.catalogue import effective_searches
 from idxbench.records import Notice, compact_json
 from idxbench.strategies.catalogue import Space, resolve_strategies
 

@@ -16,7 +16,7 @@ import numpy as np
 from idxbench.bench.memory import peak_since, start_peak
 from idxbench.bench.rounds import time_rounds
 from idxbench.config.schema import Similarity
-from idxbench.indexes.base import make_index
+from idxbench.indexes.catalogue import make_index
 
 
 @dataclass(frozen=True)

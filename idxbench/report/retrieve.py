@@ -32,7 +32,8 @@ def strategies_table(run: Run) -> Table:
     for strategy in run.info["strategies"]:
         name = strategy["name"]
         transform = strategy["transform"]
-        label = name if transform in (name, name.removesuffix(f" {strategy['similarity']}")) else f"{name}: {transform}"
+        plain = name.removesuffix(f" {strategy['similarity']}")
+        label = transform if transform.startswith(plain) else f"{name}: {transform}"
         cells = [label, strategy["similarity"], KEPT[strategy["kept"]]]
         for k in depths[:2]:
             loss = figures.of(name, "metric_loss", "task", k=k)

@@ -6,7 +6,7 @@ import pytest
 
 from idxbench import exact_topk
 from idxbench.errors import DataError, ResultError
-from idxbench.indexes.base import effective_searches, make_index
+from idxbench.indexes.catalogue import effective_searches, make_index
 from idxbench.indexes.hnsw import HnswIndex
 
 
