@@ -189,6 +189,32 @@ def scan(
 
 
 @kernel
+def scan_few(
+    rows: NDArray[np.float32],
+    bias: NDArray[np.float32],
+    first_id: int,
+    queries: NDArray[np.float32],
+    heap_scores: NDArray[np.float32],
+    heap_ids: NDArray[np.int64],
+) -> None:
+    """Do what `scan` does for a handful of queries: a dot product per pair, at the speed of memory.
+
+    A tile would multiply its whole width whatever the number of queries. ``queries`` is (q, d), unpacked.
+    """
+    n_dims = rows.shape[1]
+    for r in range(rows.shape[0]):
+        row = rows[r]
+        for q in range(queries.shape[0]):
+            query = queries[q]
+            score = np.float32(0.0)
+            for t in range(n_dims):
+                score += row[t] * query[t]
+            score += bias[r]
+            if score > heap_scores[q, 0]:
+                _replace_worst(heap_scores[q], heap_ids[q], score, first_id + r)
+
+
+@kernel
 def assign(
     rows: NDArray[np.float32],
     panels: NDArray[np.float32],

@@ -26,6 +26,8 @@ KERNEL_VERSION = 1
 
 # Queries of one pass over the items: bounds the heaps and the packed copy, not the answer.
 QUERY_BATCH = 1 << 14
+# Up to this many queries, a dot product per pair beats the tile.
+FEW_QUERIES = 4
 
 Progress = Callable[[int], None]
 Block = tuple[int, NDArray[np.float32], NDArray[np.float32]]
@@ -216,7 +218,7 @@ class ExactIndex:
         for first, rows, bias in self._blocks or self._map_blocks(pool):
             bounds = np.linspace(0, len(rows), self.threads + 1).astype(int)
             jobs = [
-                pool.submit(heaps.scan, rows[a:b], bias[a:b], first + int(a), panels, 0, len(panels))
+                pool.submit(heaps.scan_all, rows[a:b], bias[a:b], first + int(a), queries, panels)
                 for heaps, a, b in zip(parts, bounds[:-1], bounds[1:], strict=True)
                 if b > a
             ]
@@ -297,6 +299,21 @@ class _Heaps:
 
         lanes = slice(begin * self.lanes, end * self.lanes)
         topk.scan(rows, bias, first, panels[begin:end], self.scores[lanes], self.ids[lanes], self.thresholds[lanes])
+
+    def scan_all(
+        self,
+        rows: NDArray[np.float32],
+        bias: NDArray[np.float32],
+        first: int,
+        queries: NDArray[np.float32],
+        panels: NDArray[np.float32],
+    ) -> None:
+        from idxbench.kernels import topk
+
+        if len(queries) <= FEW_QUERIES:
+            topk.scan_few(rows, bias, first, queries, self.scores, self.ids)
+        else:
+            self.scan(rows, bias, first, panels, 0, len(panels))
 
 
 def exact_topk(

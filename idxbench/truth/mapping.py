@@ -154,7 +154,11 @@ def fit_mapping(items: NDArray[Any], metric: Metric, weight: NDArray[Any] | None
     center = _mean_row(items, pool) if metric == "l2" else None
     unit = metric in ("cosine", "covariance")
 
-    def largest_norm(start: int, block: NDArray[np.float64]) -> float:
+    def largest_norm(start: int, rows: NDArray[Any]) -> float:
+        quick = _quick_largest_norm(rows)
+        if quick is not None and center is None:
+            return 1.0 if unit else quick
+        block = np.asarray(rows, np.float64)
         refuse_non_finite(block, "items", start)
         return 1.0 if unit else float(row_norms(block if center is None else block - center).max())
 
@@ -166,20 +170,35 @@ def fit_mapping(items: NDArray[Any], metric: Metric, weight: NDArray[Any] | None
     return Mapping(metric, center, factor, scale, largest * scale)
 
 
+def _quick_largest_norm(rows: NDArray[Any]) -> float | None:
+    """Return an upper bound of the norms of ordinary float32 rows; None where float64 has to look.
+
+    Squares are summed in float32 at the speed of memory: half the time of a search with one query would go
+    into converting the items otherwise. NaN, infinity, overflow and underflow all end outside the range.
+    """
+    if rows.dtype != np.float32:
+        return None
+    with np.errstate(over="ignore", invalid="ignore"):
+        largest = float(np.einsum("ij,ij->i", rows, rows).max())
+    # The sum is off by at most d 2^-24 of itself: a thousandth covers 16,000 dimensions.
+    return 1.001 * float(np.sqrt(largest)) if 1e-12 < largest < 1e30 and rows.shape[1] < 16_000 else None
+
+
 def _over_blocks(
-    function: Callable[[int, NDArray[np.float64]], Result], items: NDArray[Any], pool: Executor
+    function: Callable[[int, NDArray[Any]], Result], items: NDArray[Any], pool: Executor
 ) -> Iterator[Result]:
-    """Yield ``function(first_row, block)`` of every float64 block, in order."""
+    """Yield ``function(first_row, block)`` of every block, in order."""
     rows = block_rows(items.shape[1])
 
     def one(start: int) -> Result:
-        return function(start, np.asarray(items[start : start + rows], np.float64))
+        return function(start, items[start : start + rows])
 
     return pool.map(one, range(0, len(items), rows))
 
 
 def _mean_row(items: NDArray[Any], pool: Executor) -> NDArray[np.float64]:
-    def part(start: int, block: NDArray[np.float64]) -> NDArray[np.float64]:
+    def part(start: int, rows: NDArray[Any]) -> NDArray[np.float64]:
+        block = np.asarray(rows, np.float64)
         refuse_non_finite(block, "items", start)
         # Divided before summing: rows near the largest float must not overflow.
         return np.asarray((block / len(items)).sum(axis=0))

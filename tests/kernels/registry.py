@@ -115,8 +115,16 @@ def _numpy_pairs(queries, rows, squared_distance):
     return np.einsum("qkd,qd->qk", rows, queries)
 
 
+def _scan_few(rows, bias, queries, k):
+    scores, ids = np.full((len(queries), k), -np.inf, np.float32), np.full((len(queries), k), topk.NO_ID)
+    topk.scan_few(rows, bias, 5, queries, scores, ids)
+    order = np.lexsort((ids, -scores))
+    return np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1)
+
+
 KERNELS: dict[str, Entry] = {
     "scan": Entry(_scan_inputs, _scan, lambda r, b, q, k: twins.scan(r, b, 5, q, k), _numpy_scan),
+    "scan_few": Entry(_scan_inputs, _scan_few, lambda r, b, q, k: twins.scan(r, b, 5, q, k), _numpy_scan),
     "scan_float64": Entry(
         _unbiased_inputs,
         _scan_float64,
