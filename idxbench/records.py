@@ -4,7 +4,7 @@ import csv
 import json
 import math
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -200,18 +200,18 @@ def find_run(path: Path) -> Path:
     if (path / "run.json").is_file():
         return path
     finished = sorted(
-        (folder for folder in path.glob("*/run.json") if _is_finished(folder)),
+        (folder for folder in path.glob("**/run.json") if _is_finished(folder)),
         key=lambda file: file.parent.name,
     )
     if finished:
         return finished[-1].parent
-    found = "no such folder" if not path.is_dir() else "no finished run in it"
+    found = "no finished run in it" if path.is_dir() else "a file" if path.exists() else "no such folder"
     raise ResultError(
         Problem(
             str(path),
             "a run directory, or a folder of them such as results/NAME",
             found,
-            "the last line of 'idxbench run' names the directory",
+            "name the folder that holds run.json; the last line of 'idxbench run' says which it is",
         )
     )
 
@@ -238,8 +238,8 @@ class Run:
     """
 
     path: Path
-    info: Mapping[str, Any]
-    measurements: tuple[Measurement, ...]
+    info: Mapping[str, Any] = field(repr=False)
+    measurements: tuple[Measurement, ...] = field(repr=False)
 
     @property
     def table(self) -> "pd.DataFrame":

@@ -12,6 +12,7 @@ def advise(rows: Sequence[Measurement], target_recall: float) -> list[Notice]:
     """Return notices about finished measurements, most consequential first."""
     return [
         *_metric_loss(rows, target_recall),
+        *_labels_disagree(rows, target_recall),
         *_unreachable(rows),
         *_short(rows),
         *_saturated(rows),
@@ -31,12 +32,33 @@ def _metric_loss(rows: Sequence[Measurement], target: float) -> list[Notice]:
     return [
         Notice(
             "metric-loss",
-            f"{row.strategy}: exact search by {row.similarity} in this space finds {row.value:.3f} of the "
-            f"reference's top {row.k}: the strategy is wrong for this task, not the index",
-            "no index and no ef can mend that; serve a strategy that keeps the ranking",
+            f"{row.strategy}: exact search by {row.similarity} in this space finds {row.value:.3f} of the task "
+            f"reference's top {row.k}: the strategy disagrees with the reference, whatever the index",
+            "if the reference is what you want to serve, choose a strategy that keeps its ranking",
         )
         for row in worst.values()
     ]
+
+
+def _labels_disagree(rows: Sequence[Measurement], target: float) -> list[Notice]:
+    """Say when labels prefer a strategy that the reference rejects: then the reference is in doubt."""
+    overlap = {(row.strategy, row.k): row for row in _named(rows, "exact_overlap", "task")}
+    labelled = [row for row in _named(rows, "recall", "labels") if not row.index and (row.strategy, row.k) in overlap]
+    kept = [row for row in labelled if overlap[row.strategy, row.k].high >= target]
+    lost = [row for row in labelled if overlap[row.strategy, row.k].high < target]
+    for best in sorted(lost, key=lambda row: -row.value):
+        rivals = [row for row in kept if row.k == best.k]
+        if rivals and all(best.low > row.high for row in rivals):
+            rival = max(rivals, key=lambda row: row.value)
+            return [
+                Notice(
+                    "labels-disagree",
+                    f"the labels side with {best.strategy} ({best.value:.3f} of its top {best.k} share the query's "
+                    f"label) against {rival.strategy} ({rival.value:.3f}), which keeps the reference",
+                    "is data.trained_with what you want to serve? If not, change it: it is what all is graded against",
+                )
+            ]
+    return []
 
 
 def _unreachable(rows: Sequence[Measurement]) -> list[Notice]:
@@ -49,10 +71,17 @@ def _unreachable(rows: Sequence[Measurement]) -> list[Notice]:
             "unreachable-items",
             f"{row.strategy}: {row.value:.1%} of the items have no path to them in {row.index} "
             f"({plain_parameters(row.build)}): no query ever returns them, at any ef",
-            "raise M; under dot, items of small norm are the ones lost: are they meant to be found?",
+            _why_unreachable(row),
         )
         for row in worst.values()
     ]
+
+
+def _why_unreachable(row: Measurement) -> str:
+    lost = "items of small norm are the ones lost under dot, if no query wants them nothing is; " * (
+        row.similarity == "dot"
+    )
+    return f"{lost}the table of indexes has the ceiling this puts on recall; a larger M, or another strategy, lifts it"
 
 
 def _short(rows: Sequence[Measurement]) -> list[Notice]:

@@ -31,8 +31,10 @@ class BuildResult:
 
     Parameters
     ----------
-    build_s, memory_peak, index_bytes, unreachable_share
+    build_s, memory_peak, index_bytes
         Of the build; memory in bytes above the same process before it.
+    reachable
+        (n,) whether any search can return each item.
     memory_exact
         Whether the peak could be reset before the build.
     batch_threads
@@ -45,7 +47,7 @@ class BuildResult:
     memory_peak: int
     memory_exact: bool
     index_bytes: int
-    unreachable_share: float
+    reachable: NDArray[np.bool_]
     batch_threads: int
     searches: tuple[SearchTiming, ...]
 
@@ -126,12 +128,13 @@ def _read_result(folder: Path, n_searches: int) -> BuildResult:
             SearchTiming(take(f"ids_{i}"), facts["n_short"][i], take(f"batch_{i}"), take(f"single_{i}"))
             for i in range(n_searches)
         )
+        reachable = take("reachable")
     return BuildResult(
         build_s=facts["build_s"],
         memory_peak=facts["memory_peak"],
         memory_exact=facts["memory_exact"],
         index_bytes=facts["index_bytes"],
-        unreachable_share=facts["unreachable_share"],
+        reachable=reachable,
         batch_threads=facts["batch_threads"],
         searches=searches,
     )

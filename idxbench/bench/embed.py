@@ -1,5 +1,6 @@
 """Vectors as a strategy leaves them: transformed once, written down, memory-mapped by everyone after."""
 
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.bench.inputs import Inputs
+from idxbench.bench.rundir import unwritable
 from idxbench.data.fingerprint import fingerprint
 from idxbench.strategies.catalogue import Space, apply_into, fit, row_blocks
 from idxbench.strategies.transforms import Rows
@@ -77,6 +79,10 @@ def embed(space: Space, inputs: Inputs, folder: Path, threads: int) -> Embedded:
 def _write(vectors: NDArray[Any], function: Any, path: Path, name: str) -> NDArray[np.float32]:
     first: Rows = function(np.asarray(vectors[:1], np.float64))
     shape = (len(vectors), int(first.shape[1]))
+    room = shutil.disk_usage(path.parent).free
+    if room < 4 * shape[0] * shape[1]:
+        # A memory map on a full disk dies of SIGBUS, which nobody can catch.
+        raise unwritable(path.parent, OSError(f"{room / 1e9:.1f} GB left for {4e-9 * shape[0] * shape[1]:.1f} GB"))
     out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
     apply_into((function(rows) for rows in row_blocks(vectors)), out, name)
     out.flush()

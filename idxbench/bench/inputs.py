@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from idxbench.bench.progress import Progress
 from idxbench.config.schema import Config, Trained
+from idxbench.config.transforms import Rescaled
 from idxbench.data.check import VectorReport, check_vectors, check_widths
 from idxbench.data.dataset import Dataset
 from idxbench.data.fingerprint import fingerprint
-from idxbench.data.load import Loaded, hold_out, load, sample_queries
+from idxbench.data.load import Loaded, hold_out, hold_out_counts, load, sample_queries
 from idxbench.errors import ConfigError, Problem
+from idxbench.machine import usable_cores
 from idxbench.records import Notice
 from idxbench.truth.cache import cache_root
 
@@ -30,7 +32,7 @@ class Inputs:
     fingerprints
         Content hashes of items and queries.
     reports
-        What the check saw, for ``items`` and ``queries``.
+        What the check saw of ``items`` and ``queries`` as they came, before any were held out or sampled.
     n_queries_given
         Queries before sampling.
     notices
@@ -71,33 +73,57 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
     """
     with progress.stage("load", 1) as advance:
         loaded = load(config.data, cache_root())
-        dataset = loaded.dataset
-        if dataset.queries is not None:
-            check_widths(dataset.items, dataset.queries, "items", "queries")
-        if config.data.holdout and dataset.queries is None:
-            dataset = hold_out(dataset, config.data.holdout, config.seed)
-        elif config.data.holdout:
-            raise ConfigError(
-                Problem(
-                    f"{config_name}: data.holdout",
-                    "queries from the data or from holdout, not both",
-                    f"holdout = {config.data.holdout}, and the data brings queries of its own",
+        given = loaded.dataset
+        if given.queries is not None:
+            check_widths(given.items, given.queries, loaded.where["items"], loaded.where["queries"])
+            if config.data.holdout:
+                raise ConfigError(
+                    Problem(
+                        f"{config_name}: data.holdout",
+                        "queries from the data or from holdout, not both",
+                        f"holdout = {config.data.holdout}, and the data brings queries of its own",
+                    )
                 )
-            )
-        n_given = 0 if dataset.queries is None else len(dataset.queries)
-        check_sizes(config, config_name, len(dataset.items), n_given)
-        dataset, _ = sample_queries(dataset, config.measure.queries, config.seed)
+        n_items, n_queries = hold_out_counts(given, config.data.holdout)
+        check_sizes(config, config_name, n_items, n_queries)
+        check_transforms(config, config_name, int(given.items.shape[1]))
         advance(1)
     with progress.stage("check and fingerprint", 2) as advance:
-        reports = {"items": check_vectors(dataset.items, "items")}
-        fingerprints = {"items": fingerprint(dataset.items)}
+        # Before anything is held out or sampled, so that messages name the rows of the files.
+        reports = {"items": check_vectors(given.items, loaded.where["items"])}
+        if given.queries is not None:
+            reports["queries"] = check_vectors(given.queries, loaded.where["queries"])
         advance(1)
+        dataset = hold_out(given, config.data.holdout, config.seed) if config.data.holdout else given
+        dataset, _ = sample_queries(dataset, config.measure.queries, config.seed)
+        fingerprints = {"items": fingerprint(dataset.items)}
         if dataset.queries is not None:
-            reports["queries"] = check_vectors(dataset.queries, "queries")
             fingerprints["queries"] = fingerprint(dataset.queries)
         advance(1)
-    notices = (*dataset.notices, *_notices(config, replace(loaded, dataset=dataset), reports, n_given))
-    return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_given, notices)
+    notices = (*dataset.notices, *_notices(config, replace(loaded, dataset=dataset), reports, n_queries))
+    return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_queries, notices)
+
+
+def check_transforms(config: Config, config_name: str, n_dims: int) -> None:
+    """Compare the axes and scales of transforms with the width of the data.
+
+    Raises
+    ------
+    ConfigError
+        All that do not fit, at once.
+    """
+    problems = []
+    for i, strategy in enumerate(config.strategy):
+        for j, spec in enumerate(strategy.transform):
+            key = f"{config_name}: strategy[{i}].transform" + (f"[{j}]" if len(strategy.transform) > 1 else "")
+            if isinstance(spec, Rescaled) and spec.axis is not None and spec.axis >= n_dims:
+                expected = f"0 to {n_dims - 1}, an axis of the items"
+                problems.append(Problem(f"{key}.axis", expected, str(spec.axis)))
+            if isinstance(spec, Rescaled) and isinstance(spec.scales, tuple) and len(spec.scales) != n_dims:
+                expected = f"{n_dims} numbers, one per axis of the items"
+                problems.append(Problem(f"{key}.scales", expected, f"{len(spec.scales)} numbers"))
+    if problems:
+        raise ConfigError(problems)
 
 
 def check_sizes(config: Config, config_name: str, n_items: int, n_queries: int) -> None:
@@ -140,6 +166,14 @@ def _notices(config: Config, loaded: Loaded, reports: dict[str, VectorReport], n
                 "queries-sampled",
                 f"{len(dataset.queries)} of {n_given} queries are asked, drawn by seed {config.seed}",
                 "measure.queries = 0 asks all",
+            )
+        )
+    if config.threads > usable_cores():
+        notices.append(
+            Notice(
+                "threads-above-cores",
+                f"{config.threads} threads on {usable_cores()} usable cores wait for each other: times mean little",
+                "threads = 0 takes every usable core",
             )
         )
     for name, report in reports.items():

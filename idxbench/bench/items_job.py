@@ -36,6 +36,7 @@ def _similar(session: Session, inputs: Inputs, reference: ItemReference, spaces:
     config, threads, labels = session.config, session.threads, inputs.dataset.labels
     task = neighbor_task(len(inputs.items), config)
     session.facts["similar"] = {"asking": len(task.asking), "shallow": task.shallow, "deep": task.deep}
+    session.save()
     with session.progress.stage("similar: neighbours of items", len(spaces) + 2) as advance:
         truth = item_neighbors(reference.items, reference.similarity, task, threads)
         where = Where("similar", "reference", reference.similarity)

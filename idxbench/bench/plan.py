@@ -149,7 +149,7 @@ def _raised_notice(raised: Sequence[int], k: int) -> Notice:
     values = ", ".join(str(ef) for ef in raised)
     return Notice(
         "ef-below-k",
-        f"ef {values} {'is' if len(raised) == 1 else 'are'} below k = {k}: hnswlib then searches with "
-        f"ef = {k}, which ran once",
+        f"ef {values} {'is' if len(raised) == 1 else 'are'} below k = {k}: hnswlib searches "
+        f"with ef = {k} in their place, and that runs once",
         f"to measure a smaller ef, ask for a smaller k (now the largest of k is {k})",
     )

@@ -46,8 +46,8 @@ def item_reference(inputs: Inputs, seed: int) -> ItemReference:
 
     Two towers trained with a dot product (or in an unknown way) determine ``score_corr``, which needs
     queries. Cosine- and l2-trained models determine their own similarity, and so does one tower trained
-    with a dot product. One tower of unknown training, and two towers without queries, leave nothing
-    better than cosine; the run says so.
+    with a dot product, which is also what one tower of unknown training is taken for. Two towers without
+    queries leave nothing better than cosine; the run says so.
     """
     trained = inputs.trained_with
     dual = inputs.towers == 2 and trained in ("dot", "unknown")
@@ -62,9 +62,8 @@ def item_reference(inputs: Inputs, seed: int) -> ItemReference:
             "name the queries under data.queries",
         )
         return ItemReference("cosine", inputs.items, "cosine", None, (notice,))
-    if trained == "unknown":
-        return ItemReference("cosine", inputs.items, "cosine", None, ())
-    return ItemReference(trained, inputs.items, trained, None, ())
+    known: Similarity = "dot" if trained == "unknown" else trained
+    return ItemReference(known, inputs.items, known, None, ())
 
 
 def _score_corr_reference(inputs: Inputs, seed: int) -> ItemReference:

@@ -135,10 +135,22 @@ def run_build(
     return run_child(job, folder, progress)
 
 
-def build_rows(build: Build, result: BuildResult) -> list[Measurement]:
-    """Return the figures of a build that no search parameter changes."""
+def build_rows(
+    build: Build, result: BuildResult, strategy: StrategyResult, reference: Reference, config: Config
+) -> list[Measurement]:
+    """Return the figures of a build that no search parameter changes.
+
+    ``recall_ceiling`` is the share of true neighbours that are reachable at all: no ef gets beyond it. A large
+    share of unreachable items may cost nothing, where no query asks for them, or everything.
+    """
     where = _place(build, "")
+    ceilings = []
+    for name, truth in (("own", strategy.truth), ("task", reference.truth)):
+        for k in config.k:
+            held = result.reachable[truth.neighbors.ids[:, :k]].mean(axis=1)
+            ceilings.append(where.at(k).value("recall_ceiling", float(held.mean()), n=len(held), reference=name))
     return [
+        *ceilings,
         where.value("build_time", result.build_s, "s"),
         where.value("index_bytes", result.index_bytes, "bytes"),
         where.value(
@@ -147,7 +159,7 @@ def build_rows(build: Build, result: BuildResult) -> list[Measurement]:
             "bytes",
             reference="" if result.memory_exact else "inexact",
         ),
-        where.value("unreachable_share", result.unreachable_share),
+        where.value("unreachable_share", float(1 - result.reachable.mean())),
     ]
 
 

@@ -33,6 +33,7 @@ def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embe
     truths = TruthSource(session.config.cache, session.progress)
     reference = _reference(session, inputs, truths)
     results = {embedded.space.name: _strategy(session, embedded, truths, reference) for embedded in spaces}
+    session.save()
     for position, build in enumerate(plan.builds):
         _build(session, build, position, results[build.space.name], reference)
     _spread_over_builds(session, plan)
@@ -99,7 +100,9 @@ def _build(session: Session, build: Build, position: int, strategy: StrategyResu
     except ChildError as error:
         _fail(session, build, unit, str(error))
         return
-    session.directory.append(unit | {"batch_threads": result.batch_threads}, build_rows(build, result))
+    session.directory.append(
+        unit | {"batch_threads": result.batch_threads}, build_rows(build, result, strategy, reference, config)
+    )
     for cell in cell_results(build, result, strategy, reference, config):
         search = compact_json(cell.search)
         session.directory.save_queries("|".join((build.space.name, build.kind, build.build_json, search)), cell.samples)

@@ -5,6 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -69,6 +70,7 @@ def execute(request: Request, progress: Progress | None = None) -> tuple[Path, i
     directory = RunDirectory.create(request.out, request.config_text, short_hash)
     session = Session(config, resolve_threads(config.threads), directory, progress or Silent())
     write_info = _info_writer(session, request)
+    session.save = partial(write_info, "running", None)
     status, code = "interrupted", EXIT_INTERRUPTED
     try:
         inputs = load_inputs(config, request.config_name, session.progress)
@@ -76,7 +78,7 @@ def execute(request: Request, progress: Progress | None = None) -> tuple[Path, i
         plan = make_plan(session.config, request.only, has_queries=inputs.queries is not None)
         session.notices += [*inputs.notices, *plan.notices]
         session.facts |= _describe(inputs, plan)
-        write_info("running", None)
+        session.save()
         _measure(session, inputs, plan)
         session.notices += advise(directory.rows, config.target_recall)
         code = EXIT_INCOMPLETE if session.failures else EXIT_OK
@@ -119,7 +121,7 @@ def _measure(session: Session, inputs: Inputs, plan: Plan) -> None:
 
 def _describe(inputs: Inputs, plan: Plan) -> dict[str, Any]:
     labels = inputs.dataset.labels
-    data = {
+    data: dict[str, Any] = {
         "name": inputs.dataset.name,
         "trained_with": inputs.trained_with,
         "towers": inputs.towers,
@@ -127,11 +129,12 @@ def _describe(inputs: Inputs, plan: Plan) -> dict[str, Any]:
         "n_classes": None if labels is None else len(labels.names),
         "fingerprints": inputs.fingerprints,
     }
+    for name, vectors in (("items", inputs.items), ("queries", inputs.queries)):
+        if vectors is not None:
+            data[name] = {"n_rows": len(vectors), "n_dims": int(vectors.shape[1]), "dtype": str(vectors.dtype)}
+    # Counted in the data as it came, before any items were held out.
     for name, report in inputs.reports.items():
-        data[name] = {
-            "n_rows": report.n_rows,
-            "n_dims": report.n_dims,
-            "dtype": str(report.dtype),
+        data[name] |= {
             "min_norm": report.min_norm,
             "mean_norm": report.mean_norm,
             "max_norm": report.max_norm,

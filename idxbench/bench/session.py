@@ -1,5 +1,6 @@
 """What every part of a run shares: its config, where it writes, and what it has noticed so far."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -7,6 +8,10 @@ from idxbench.bench.progress import Progress
 from idxbench.bench.rundir import Failure, RunDirectory
 from idxbench.config.schema import Config
 from idxbench.records import Notice
+
+
+def _nothing() -> None:
+    """Write nothing."""
 
 
 @dataclass
@@ -25,6 +30,8 @@ class Session:
         Told how far the work is.
     notices, failures, strategies, facts
         What was noticed, what failed, what each strategy is, and other facts.
+    save
+        Writes ``run.json`` with what is known by now.
     """
 
     config: Config
@@ -35,3 +42,4 @@ class Session:
     failures: list[Failure] = field(default_factory=list)
     strategies: list[dict[str, Any]] = field(default_factory=list)
     facts: dict[str, Any] = field(default_factory=dict)
+    save: Callable[[], None] = _nothing

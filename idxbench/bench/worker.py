@@ -60,7 +60,7 @@ def run_job(job: Job) -> None:
         clock=time.perf_counter,
         progress=lambda n: _say({"searched": n}),
     )
-    arrays: dict[str, Any] = {}
+    arrays: dict[str, Any] = {"reachable": index.reachable()}
     for position, timing in enumerate(timings):
         arrays[f"ids_{position}"] = timing.ids
         arrays[f"batch_{position}"] = timing.batch_s
@@ -71,7 +71,6 @@ def run_job(job: Job) -> None:
         "memory_peak": memory_peak,
         "memory_exact": baseline.exact,
         "index_bytes": index.size_bytes(),
-        "unreachable_share": index.unreachable_share(),
         "n_short": [timing.n_short for timing in timings],
         # hnswlib answers a batch of at most 4 rows per thread with one thread.
         "batch_threads": 1 if len(queries) <= 4 * job.search_threads else job.search_threads,

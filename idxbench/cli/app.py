@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from idxbench.errors import IdxbenchError
+from idxbench.errors import IdxbenchError, Problem
 from idxbench.version import __version__
 
 INTERRUPTED = 130
@@ -57,12 +57,23 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
             _show(error)
             code = error.exit_code
         except BrokenPipeError:
-            # Whoever read our output (``| head``) has seen enough; don't fail again while closing it.
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            # Whoever read our output (``| head``) has seen enough.
+            _silence()
             code = 0
+        except OSError as error:
+            # What can be foreseen says so in words of its own; what is left names no file when it is our output.
+            _silence()
+            where = str(error.filename or "standard output")
+            _show(IdxbenchError(Problem(where, "a place that takes what is written", error.strerror or str(error))))
+            code = IdxbenchError.exit_code
         raise typer.Exit(code)
 
     return guarded
+
+
+def _silence() -> None:
+    """Send what is still buffered nowhere, so that closing does not fail a second time."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _add_commands() -> None:

@@ -21,8 +21,8 @@ def command(
     """Convert vectors or neighbours to another format.
 
     Reads and writes .npy .npz .hdf5 .fvecs .ivecs .bvecs .fbin .u8bin .i8bin .f16bin .parquet, and for neighbours
-    .ibin .bin .ivecs .npy .npz .hdf5. Values that an integer or half-precision target can't hold exactly are an
-    error; float64 in a float32 format is rounded, and the summary says by how much.
+    .ibin .bin .ivecs .npy .npz .hdf5. Values that an integer format can't hold exactly are an error; a shorter float
+    format rounds, and the summary says by how much.
     """
     from idxbench.data.convert import convert_file
     from idxbench.errors import ConfigError, Problem

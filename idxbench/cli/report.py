@@ -12,9 +12,9 @@ def command(
 ) -> int:
     """Print the tables of an earlier run."""
     from idxbench.records import load_run
-    from idxbench.report.terminal import make_console, print_run
+    from idxbench.report.terminal import show_run
     from idxbench.verdicts.decision import decide
 
     loaded = load_run(run)
-    print_run(loaded, decide(loaded), make_console(), everything=everything)
+    show_run(loaded, decide(loaded), everything=everything)
     return 0

@@ -1,5 +1,6 @@
 """``idxbench run``: the main job."""
 
+import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -38,13 +39,19 @@ def command(
     from idxbench.bench.runner import execute
     from idxbench.cli.progress import Bars
     from idxbench.records import load_run
-    from idxbench.report.terminal import make_console, print_run
+    from idxbench.report.terminal import show_run
     from idxbench.verdicts.decision import decide
 
+    # A job that is told to stop (timeout, a scheduler, a container) clean up as after Ctrl-C.
+    signal.signal(signal.SIGTERM, _stop)
     path, code = execute(request, Bars())
     run = load_run(path)
-    print_run(run, decide(run), make_console(), everything=everything)
+    show_run(run, decide(run), everything=everything)
     return code
+
+
+def _stop(number: int, frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _print_plan(request: "Request") -> int:

@@ -86,8 +86,9 @@ def _problem(where: str, path: tuple[str | int, ...], detail: ErrorDetails, give
     if kind in ("model_type", "dict_type") and path and path[-1] in _ARRAY_KEYS:
         kind = "path_type"
     if kind == "string_pattern_mismatch":
-        return Problem(where, _PATTERNS[str(path[-1])], _found(detail["input"], path, given))
-    expected = _WORDS.get(kind) or detail["msg"].removeprefix("Input should be ").removeprefix("Value should ")
+        expected = "a text of one line" if "strategy" in path else _PATTERNS[str(path[-1])]
+        return Problem(where, expected, _found(detail["input"], path, given))
+    expected = _WORDS.get(kind) or _plain(detail["msg"])
     found = _found(detail["input"], path, given)
     fix = ""
     if kind in ("kind", "source", "literal_error") and isinstance(detail["input"], str | Mapping):
@@ -95,6 +96,13 @@ def _problem(where: str, path: tuple[str | int, ...], detail: ErrorDetails, give
     if kind == "tuple_type" and path in (("strategy",), ("index",)):
         fix = f"write [[{path[0]}]], with two brackets: there may be several"
     return Problem(where, expected, found, fix)
+
+
+def _plain(message: str) -> str:
+    """Strip from pydantic's text the words a reader of 'expected:' does not need."""
+    for prefix in ("Input should be ", "Value should be ", "String should have ", "Value should have "):
+        message = message.removeprefix(prefix)
+    return message
 
 
 def _unknown_key(where: str, path: tuple[str | int, ...], given: Mapping[str, Any]) -> Problem:
@@ -117,6 +125,8 @@ def _nearest_choice(detail: ErrorDetails) -> str:
     value = detail["input"]
     if isinstance(value, Mapping):
         value = value.get("kind", value.get("source", ""))
+        if not value:
+            return 'say which: kind = "..."'
     choices = _TAGS if detail["type"] != "literal_error" else _expected_words(detail)
     close = nearest(str(value), sorted(choices))
     return f"did you mean {close!r}?" if close else ""

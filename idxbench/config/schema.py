@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
 from idxbench.config.base import ArrayRef, Depths, FilePath, Seed, Table
@@ -151,7 +151,7 @@ class Strategy(Table):
 
     transform: Transforms
     similarity: Similarity | None = None
-    name: Annotated[str, Field(min_length=1, max_length=60)] | None = None
+    name: Annotated[str, Field(min_length=1, max_length=60, pattern=r"^[^\x00-\x1f\x7f]+$")] | None = None
 
     @property
     def kinds(self) -> str:
@@ -208,10 +208,16 @@ class Similar(Table):
     sample: Annotated[int, Field(ge=0)] = 5_000
 
 
+def _at_least_two(counts: tuple[int, ...]) -> tuple[int, ...]:
+    if min(counts) < 2:
+        raise PydanticCustomError("range", "at least 2 clusters")
+    return counts
+
+
 class Clusters(Table):
     """The cluster task: k-means at each count, from several seeds that all strategies share."""
 
-    counts: Depths = (5, 20)
+    counts: Annotated[Depths, AfterValidator(_at_least_two)] = (5, 20)
     seeds: Annotated[int, Field(ge=2, le=100)] = 5
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 50
 

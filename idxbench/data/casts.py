@@ -44,8 +44,8 @@ def check_castable(vectors: NDArray[Any], dtype: np.dtype[Any], where: str) -> N
     vectors
         (n, d), any integer or float type, read block by block.
     dtype
-        The type that will be stored. float32 may round (that is what the
-        program computes in); every other type must hold each value exactly.
+        The type that will be stored. float32 and float16 may round, which choosing such
+        a format asks for, and the notice says by how much; every other type must hold each value exactly.
     where
         The file to be written, for messages.
 
@@ -61,7 +61,7 @@ def check_castable(vectors: NDArray[Any], dtype: np.dtype[Any], where: str) -> N
     """
     if vectors.dtype == dtype:
         return None
-    may_round = dtype == np.float32
+    may_round = dtype == np.float32 or (dtype == np.float16 and vectors.dtype.kind == "f")
     rounded, worst = 0, 0.0
     for rows in row_blocks(len(vectors), vectors[:1].nbytes):
         block = np.asarray(vectors[rows])

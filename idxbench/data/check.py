@@ -123,8 +123,8 @@ def check_vectors(vectors: NDArray[Any], where: str, *, block_rows: int = 65536)
             Problem(
                 where,
                 "numbers that float32 can hold",
-                f"NaN or infinite values in {bad.count} of {n} rows, first in rows {_written(bad.first)}",
-                "drop or repair these rows",
+                f"NaN, infinity or beyond 3.4e38 in {bad.count} of {n} rows, first in rows {_written(bad.first)}",
+                "find out where they come from; drop, repair or rescale these rows",
             )
         )
     duplicates, originals = _duplicates(vectors, hashes)

@@ -33,11 +33,14 @@ class Loaded:
         As it lies in its files, before anything is held out.
     trained_with, towers
         Declared in the config, or known from the source.
+    where
+        What to call items and queries in messages: their files.
     """
 
     dataset: Dataset
     trained_with: Trained
     towers: int
+    where: dict[str, str]
 
 
 def load(data: AnyData, cache_dir: Path, on_progress: Any = None) -> Loaded:
@@ -90,7 +93,16 @@ def load(data: AnyData, cache_dir: Path, on_progress: Any = None) -> Loaded:
         dataset = digits()
     dataset = _with_labels(dataset, data, item_ids)
     towers = data.towers or (2 if dataset.queries is not None else 1)
-    return Loaded(dataset, trained_with, towers)
+    return Loaded(dataset, trained_with, towers, _where(data))
+
+
+def _where(data: AnyData) -> dict[str, str]:
+    where = {"items": "items", "queries": "queries"}
+    if isinstance(data, FilesData):
+        where["items"] = f"{data.items.path}: items"
+        if data.queries is not None:
+            where["queries"] = f"{data.queries.path}: queries"
+    return where
 
 
 _COMMON = ("trained_with", "towers", "labels", "query_labels", "holdout")

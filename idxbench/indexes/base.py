@@ -54,6 +54,6 @@ class VectorIndex(Protocol):
         """Return the size of the index, vectors included."""
         ...
 
-    def unreachable_share(self) -> float:
-        """Return the share of items that no search can return."""
+    def reachable(self) -> NDArray[np.bool_]:
+        """Return (n,) whether any search can return each item."""
         ...

@@ -42,9 +42,9 @@ class ExactSearchIndex:
         items = self._built().items
         return 4 * int(items.shape[0]) * int(items.shape[1])
 
-    def unreachable_share(self) -> float:
-        """Return 0: every item is looked at."""
-        return 0.0
+    def reachable(self) -> NDArray[np.bool_]:
+        """Return all True: every item is looked at."""
+        return np.ones(len(self._built().items), bool)
 
     def _built(self) -> ExactIndex:
         if self._index is None:

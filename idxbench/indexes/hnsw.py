@@ -141,8 +141,8 @@ class HnswIndex:
         """Return the exact size of the index as saved."""
         return int(self._built().index_file_size())
 
-    def unreachable_share(self) -> float:
-        """Return the share of items that no search can return.
+    def reachable(self) -> NDArray[np.bool_]:
+        """Return (n,) whether any search can return each item.
 
         A search descends the upper levels from the entry point and then walks level 0, always along links. So
         an item that can't be reached along links, on level 0 from any node that the upper levels reach, is
@@ -163,8 +163,10 @@ class HnswIndex:
             near = links[frontier][columns < counts[frontier][:, None]]
             frontier = np.unique(near[~reached[near]]).astype(np.int64)
             reached[frontier] = True
-        # Labels are row numbers and every row was added once, so internal ids count the same items.
-        return float(1.0 - reached.sum() / n_items)
+        # Nodes are numbered as they were added, which several threads do in no particular order.
+        by_item = np.empty(n_items, bool)
+        by_item[_items_of_nodes(state, n_items)] = reached
+        return by_item
 
     def save(self, path: Path) -> None:
         """Write the index, and beside it as ``<path>.json`` what hnswlib does not save."""
@@ -228,6 +230,13 @@ def _level0_links(state: Mapping[str, Any], n_items: int) -> tuple[NDArray[np.ui
     counts = nodes[:, begin : begin + 2].copy().view(np.uint16)[:, 0]
     links = nodes[:, begin + 4 : begin + 4 + 4 * int(state["max_M0"])].copy().view(np.uint32)
     return links, counts
+
+
+def _items_of_nodes(state: Mapping[str, Any], n_items: int) -> NDArray[np.int64]:
+    """Return (n,) the item, its label, that each node holds."""
+    size, begin = int(state["size_data_per_element"]), int(state["label_offset"])
+    nodes = np.asarray(state["data_level0"]).view(np.uint8)[: n_items * size].reshape(n_items, size)
+    return nodes[:, begin : begin + 8].copy().view(np.uint64)[:, 0].astype(np.int64)
 
 
 def _upper_nodes(state: Mapping[str, Any]) -> set[int]:

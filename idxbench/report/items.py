@@ -15,6 +15,7 @@ def similar_table(run: Run) -> Table:
     k, deep = facts["shallow"], facts["deep"]
     name = run.info["item_reference"]
     labelled = any(row.metric == "label_agreement" for row in figures.rows)
+    floored = figures.of("", "neighbor_overlap", "floor", k=k) is not None
     columns = [
         ("strategy", "left"),
         ("by", "left"),
@@ -27,9 +28,12 @@ def similar_table(run: Run) -> Table:
     table = make_table(
         f"Similar: neighbours of {facts['asking']:,} items among all, against {name}",
         columns,
-        f"Overlap: share of the reference's {k} neighbours among the strategy's {k} (or {deep}), ± its 95 % interval. "
-        "floor: the reference against itself, estimated from two halves of the queries. chance: random answers. Hub "
-        "Gini: 0 when all items are returned equally often; anti-hubs: items never returned.",
+        f"by: what neighbours are compared by. Overlap: share of the reference's {k} neighbours among the strategy's "
+        f"{k}, ± the longer arm of its 95 % interval; {k}-in-{deep}: among its {deep}. "
+        + ("Same label: neighbours with the item's label. " if labelled else "")
+        + ("floor: the reference against itself, from two halves of the queries. " if floored else "")
+        + "chance: random answers. Hub Gini: 0 when all items are returned equally often; anti-hubs: items never "
+        "returned.",
     )
 
     def add(label: str, by: str, row: str, references: tuple[str, str, str]) -> None:
@@ -51,7 +55,7 @@ def similar_table(run: Run) -> Table:
         add(strategy, similarity[strategy], strategy, (name, "labels", ""))
     table.add_section()
     add(f"reference: {name}", "", "reference", ("", "labels", ""))
-    if figures.of("", "neighbor_overlap", "floor", k=k) is not None:
+    if floored:
         add("floor", "", "", ("floor", "", "none"))
     add("chance", "", "", ("chance", "chance", "chance"))
     return table
@@ -73,6 +77,7 @@ def cluster_table(run: Run) -> Table:
         ("largest", "right"),
         *([("labels ARI", "right")] if labelled else []),
     ]
+    told = " Labels ARI: agreement with the labels." if labelled else ""
     dot = any(row.similarity == "dot" for row in figures.rows)
     note = " * Dot has no k-means: those vectors were clustered by l2, as an inverted-file index would." if dot else ""
     table = make_table(
@@ -80,7 +85,7 @@ def cluster_table(run: Run) -> Table:
         columns,
         "Drift: 0 as alike as two seeds, 1 unrelated; – where seeds alone agree too little to tell. ARI: agreement "
         "with the reference's clusters. Seed floor: ARI between seeds of the same strategy. Moved: share of items in "
-        f"another cluster after matching. Largest: share of items in the largest cluster.{note}",
+        f"another cluster after matching. Largest: share of items in the largest cluster.{told}{note}",
     )
     kinds = {"cosine": "spherical", "l2": "plain", "dot": "plain *"}
     for count in figures.depths("ari_seed_floor"):

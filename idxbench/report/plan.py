@@ -20,10 +20,11 @@ def print_plan(preview: Preview, console: Console) -> None:
         f"{size(preview.n_queries)}queries, k = {', '.join(map(str, config.k))}, {preview.threads} threads"
     )
     console.print(f"tasks: {', '.join(plan.tasks)}\n")
+    rounds = config.measure.rounds
     table = make_table(
-        f"{plan.n_cells} cells: {len(plan.builds)} builds, each searched at every ef",
+        f"{plan.n_cells} cells: {len(plan.builds)} builds, each searched at every ef" if plan.builds else "No index",
         [("strategy", "left"), ("transform", "left"), ("similarity", "left"), ("index", "left"), ("ef", "left")],
-        f"Each search runs in {config.measure.rounds} rounds.",
+        f"Each search runs in {rounds} round{'s' if rounds != 1 else ''}." if plan.builds else "",
     )
     for build in plan.builds:
         space = build.space

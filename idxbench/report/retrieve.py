@@ -5,7 +5,7 @@ from rich.table import Table
 
 from idxbench.records import Measurement, Run
 from idxbench.report.lookup import Figures, index_name, search_name
-from idxbench.report.style import make_table, megabytes, microseconds, share, shared, significant, thousands
+from idxbench.report.style import INTERVAL, make_table, megabytes, microseconds, share, shared, significant, thousands
 
 KEPT = {"scores": "every score", "ranking": "every ranking", "neither": "neither"}
 
@@ -21,13 +21,14 @@ def strategies_table(run: Run) -> Table:
     if labelled:
         columns.append((f"labels@{depths[0]}", "right"))
     known = run.info["data"]["trained_with"]
-    basis = "dot, assumed" if known == "unknown" else known
+    basis = "dot (assumed: trained_with is unknown)" if known == "unknown" else known
     table = make_table(
         "Strategies: exact search, no index",
         columns,
-        f"Overlap: share of the task reference's top k (exact search by {basis} on the vectors as given) that exact "
-        "search in the strategy's own space returns, with 95 % interval over queries. Loss: the rest, the metric "
-        "loss; no index wins it back.",
+        f"The task reference is exact search by {basis}, on the vectors as given. Keeps: what each strategy keeps of "
+        "its query-item scores. Overlap: share of its top answers that exact search in the strategy's own space "
+        f"returns, {INTERVAL}. Loss: the rest, the metric loss; no index wins it back."
+        + (" Labels: share of the top answers with the query's label." if labelled else ""),
     )
     for strategy in run.info["strategies"]:
         name = strategy["name"]
@@ -63,9 +64,9 @@ def cells_table(run: Run, k: int) -> Table:
             ("QPS", "right"),
         ],
         "own: recall against exact search in the strategy's own space (is the index good?). task: against the task "
-        "reference (what the user gets), ± its 95 % interval over queries. Loss: what the index lost, the overlap "
+        f"reference (what the user gets), {INTERVAL}. Loss: what the index lost, the overlap "
         f"above minus task. Times: one query on one thread; QPS: all queries at once on {_threads(run)}; medians over "
-        "rounds. M: links, c: ef_construction.",
+        "rounds; – where there are too few queries for a percentile. M: links, c: ef_construction.",
     )
     deepest = max(figures.depths("qps_batch"), default=k)
     previous = None
@@ -76,9 +77,9 @@ def cells_table(run: Run, k: int) -> Table:
             continue
         if row.metric != "recall" or row.reference != "task" or row.k != k or not row.index:
             continue
-        if previous is not None and (row.strategy, row.index, row.build) != previous:
+        if previous is not None and row.strategy != previous:
             table.add_section()
-        previous = (row.strategy, row.index, row.build)
+        previous = row.strategy
         table.add_row(
             escape(row.strategy),
             escape(index_name(row.index, row.build, kind)),
@@ -110,8 +111,9 @@ def tails_table(run: Run, k: int) -> Table:
             ("p95 µs", "right"),
             ("short", "right"),
         ],
-        "p5: recall that 95 % of the queries reach. Zero recall: share of queries with no true neighbour of the task "
-        "reference. Short: queries with fewer answers than asked for.",
+        "p5: recall that 95 % of the queries reach. Zero recall: share of queries that got none of the task "
+        "reference's answers. Labels: share of the answers with the query's label. Short: queries with fewer answers "
+        "than asked for.",
     )
     deepest = max(figures.depths("qps_batch"), default=k)
     for row in figures.rows:
@@ -136,6 +138,7 @@ def indexes_table(run: Run) -> Table:
     mode = run.info["config"]["measure"]["build_mode"]
     how = "one thread, fixed seed" if mode == "repeatable" else _threads(run)
     kind = figures.only_kind()
+    k = run.info["config"]["k"][0]
     table = make_table(
         "Indexes" + (f": {kind}" if kind else ""),
         [
@@ -145,9 +148,11 @@ def indexes_table(run: Run) -> Table:
             ("size MB", "right"),
             ("peak MB", "right"),
             ("unreachable", "right"),
+            (f"ceiling@{k}", "right"),
         ],
         f"Built with {how}. Size: as saved, vectors included. Peak: memory of a fresh process while building, above "
-        "what it held before. Unreachable: items that no query can return at any ef.",
+        "what it held before. Unreachable: items that no query can return at any ef. Ceiling: share of the task "
+        "reference's top answers that are reachable; no ef gets task recall beyond it.",
     )
     for row in figures.rows:
         if row.metric == "build_time":
@@ -159,6 +164,7 @@ def indexes_table(run: Run) -> Table:
                 megabytes(figures.value(row, "index_bytes")),
                 megabytes(None if peak is None else peak.value) + ("~" if peak and peak.reference else ""),
                 share(figures.value(row, "unreachable_share")),
+                share(figures.value(row, "recall_ceiling", "task", k=k)),
             )
     return table
 

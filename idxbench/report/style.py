@@ -11,6 +11,7 @@ from idxbench.records import Measurement
 
 # A table piped to a file is as wide as it has to be read.
 PIPED_WIDTH = 100
+INTERVAL = "± the longer arm of its 95 % interval over queries"
 
 
 def share(value: float | None, digits: int = 3) -> str:
@@ -32,7 +33,10 @@ def shared(row: Measurement | None) -> str:
         return "–"
     if math.isnan(row.low):
         return share(row.value)
-    return f"{share(row.value)} ±{share(max(row.high - row.value, row.value - row.low))}"
+    up, down = row.high - row.value, row.value - row.low
+    # A share can't leave [0, 1]: where it stands at an end, only the other side is open.
+    sign = "-" if row.value >= 1 else "+" if row.value <= 0 else "±"
+    return f"{share(row.value)} {sign}{share(max(up, down))}"
 
 
 def microseconds(seconds: float | None) -> str:

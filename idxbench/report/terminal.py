@@ -1,5 +1,9 @@
 """A whole run on a console: what it was, its tables, its warnings, its decision."""
 
+import io
+import os
+import sys
+
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
@@ -14,9 +18,24 @@ from idxbench.verdicts.decision import Decision
 
 
 def make_console() -> Console:
-    """Make the console of standard output: as wide as the terminal, 100 columns where there is none."""
+    """Make the console of standard output: as wide as the terminal, at least the 100 columns tables need.
+
+    A narrower terminal wraps lines, which is ugly; a narrower table would cut figures off, which is wrong.
+    """
     console = Console(highlight=False)
-    return console if console.is_terminal else Console(highlight=False, width=PIPED_WIDTH)
+    width = console.width if console.is_terminal else int(os.environ.get("COLUMNS", "0") or 0)
+    return Console(highlight=False, width=max(PIPED_WIDTH, width))
+
+
+def show_run(run: Run, decisions: tuple[Decision, ...], *, everything: bool = False) -> None:
+    """Print a run on standard output; to a file without the blanks that pad the lines of a table."""
+    console = make_console()
+    if console.is_terminal:
+        print_run(run, decisions, console, everything=everything)
+        return
+    text = io.StringIO()
+    print_run(run, decisions, Console(file=text, highlight=False, width=console.width), everything=everything)
+    sys.stdout.write("".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines()))
 
 
 def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, everything: bool = False) -> None:
@@ -47,7 +66,8 @@ def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, ev
     if Figures(run, "cluster").rows:
         console.print(cluster_table(run), "")
     _warnings(run, console)
-    _decisions(decisions, console)
+    if run.info["status"] == "finished":
+        _decisions(decisions, console)
     console.print(f"Written to {escape(str(run.path))}", soft_wrap=True)
 
 
@@ -57,15 +77,20 @@ def _head(run: Run, console: Console) -> None:
     items = f"{data['items']['n_rows']:,} items x {data['items']['n_dims']}"
     queries = f", {data['queries']['n_rows']:,} queries" if "queries" in data else ", no queries"
     towers = "two towers" if data["towers"] == 2 else "one tower"
+    known = data["trained_with"]
+    training = "training unknown, dot assumed" if known == "unknown" else f"trained with {known}"
     compiled = next((row.value for row in run.measurements if row.metric == "compile_time"), None)
     console.print(f"[bold]{escape(info['name'])}[/bold]: {escape(data['name'])}, {items}{queries}")
     console.print(
-        f"trained with {data['trained_with']} ({towers}); {escape(machine['processor'])}, {machine['threads']} "
+        f"{training} ({towers}); {escape(machine['processor'])}, {machine['threads']} "
         f"threads; {info['seconds']:.0f} s, of which {significant(compiled)} s compiling kernels",
         style="dim",
     )
     if info["status"] != "finished":
-        console.print(f"This run is not complete: {info['status']}.", style="bold")
+        console.print(
+            f"This run is not complete ({info['status']}): what was measured is below, without a decision.",
+            style="bold",
+        )
     console.print()
 
 

@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -179,7 +179,12 @@ def transform(
     """
     from idxbench.config.load import parse_config
 
-    config = parse_config({"data": {"source": "digits"}, "strategy": [{"transform": spec}]}, "transform")
+    try:
+        config = parse_config({"data": {"source": "digits"}, "strategy": [{"transform": spec}]}, "")
+    except ConfigError as error:
+        raise ConfigError(
+            [replace(one, where=one.where.removeprefix(": strategy[0].")) for one in error.problems]
+        ) from None
     items = np.asarray(items)
     fitted = fit(config.strategy[0].transform, items, same_space=same_space)
     mapped_items = _mapped(items, fitted.items, "items")

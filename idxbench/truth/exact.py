@@ -95,6 +95,11 @@ class ExactIndex:
             self.mapping: Mapping = fit_mapping(self.items, metric, weight, pool)
             self._blocks: list[Block] | None = list(self._map_blocks(pool)) if keep else None
 
+    def __repr__(self) -> str:
+        """Say what is searched and how."""
+        n_items, n_dims = self.items.shape
+        return f"ExactIndex({n_items} x {n_dims}, metric={self.mapping.metric!r}, threads={self.threads})"
+
     def search(self, queries: NDArray[Any], k: int) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """Find the k best items of each query.
 

@@ -146,8 +146,13 @@ def fit_mapping(items: NDArray[Any], metric: Metric, weight: NDArray[Any] | None
     if metric not in METRICS:
         raise DataError(Problem("metric", " or ".join(METRICS), repr(metric)))
     if (weight is not None) != (metric == "covariance"):
-        fix = "pass weight=, a (d, d) matrix" if weight is None else "leave it out"
-        raise DataError(Problem("weight", f"none but for covariance, here {metric}", "the contrary", fix))
+        if weight is None:
+            raise DataError(Problem("weight", "a (d, d) matrix for the metric covariance", "none", "pass weight=..."))
+        raise DataError(
+            Problem(
+                "weight", f"none for the metric {metric}", "a matrix", 'leave it out, or ask for metric="covariance"'
+            )
+        )
     factor = None if weight is None else psd_factor(weight)
     if factor is not None and factor.shape[0] != items.shape[1]:
         raise DataError(Problem("weight", f"{items.shape[1]} rows, the width of the items", f"{factor.shape[0]} rows"))

@@ -42,7 +42,7 @@ def test_a_child_measures(job, tmp_path):
     assert [timing.ids.shape for timing in result.searches] == [(10, 5)] * 2
     assert result.build_s > 0
     assert result.index_bytes > 200 * 8 * 4
-    assert result.unreachable_share == 0
+    assert result.reachable.all()
     assert result.batch_threads == 2
 
 

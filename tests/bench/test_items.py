@@ -35,7 +35,7 @@ def gaussian(n, d=6, seed=0):
         ("dot", 1, True, "dot", None),
         ("cosine", 2, True, "cosine", None),
         ("l2", 1, False, "l2", None),
-        ("unknown", 1, True, "cosine", None),
+        ("unknown", 1, True, "dot", None),
     ],
 )
 def test_the_reference_follows_training(trained, towers, with_queries, name, notice):

@@ -89,5 +89,12 @@ def test_recall_is_what_the_definition_says(tmp_path, similarity, kind, k):
     if similarity == "dot":
         assert ranking.kept == "scores"
         assert overlap == 1
-    names = {row.metric for row in build_rows(plan.builds[0], result)}
-    assert names == {"build_time", "index_bytes", "memory_peak", "unreachable_share"}
+    rows = {(r.metric, r.reference): r.value for r in build_rows(plan.builds[0], result, strategy, reference, config)}
+    assert {metric for metric, _ in rows} == {
+        "build_time", "index_bytes", "memory_peak", "unreachable_share", "recall_ceiling",
+    }  # fmt: skip
+    held = [
+        len(set(row[:k].tolist()) & set(np.flatnonzero(result.reachable).tolist())) / k for row in own.neighbors.ids
+    ]
+    assert rows["recall_ceiling", "own"] == pytest.approx(np.mean(held))
+    assert rows["unreachable_share", ""] == pytest.approx(1 - result.reachable.mean())

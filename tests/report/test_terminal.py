@@ -45,6 +45,7 @@ def a_run(*, failures=(), warnings=(), status="finished", name="hand"):
         row("retrieve", "raw", "index_bytes", 2e6, **hnsw),
         row("retrieve", "raw", "memory_peak", 3e6, reference="inexact", **hnsw),
         row("retrieve", "raw", "unreachable_share", 0.02, **hnsw),
+        row("retrieve", "raw", "recall_ceiling", 0.98, k=10, reference="task", **hnsw),
         row("retrieve", "raw", "recall", 0.97, reference="own", low=0.96, high=0.98, **cell),
         row("retrieve", "raw", "recall", 0.96, reference="task", low=0.955, high=0.97, **cell),
         row("retrieve", "raw", "index_loss", 0.04, reference="task", **cell),
@@ -98,11 +99,11 @@ def line_with(text, *words):
 
 def test_every_figure_is_in_its_column():
     text = printed(a_run())
-    assert line_with(text, "raw", "every score").split() == ["raw", "dot", "every", "score", "1.000", "±.010", ".000"]
+    assert line_with(text, "raw", "every score").split() == ["raw", "dot", "every", "score", "1.000", "-.010", ".000"]
     assert line_with(text, "raw", "±.010", "123k").split() == [
         "raw", "M8", "c40", "20", ".970", ".960", "±.010", ".040", "12.3", "45.6", "123k",
     ]  # fmt: skip
-    assert line_with(text, "M8 c40", "3.00~").split() == ["raw", "M8", "c40", "1.50", "2.00", "3.00~", ".020"]
+    assert line_with(text, "M8 c40", "3.00~").split() == ["raw", "M8", "c40", "1.50", "2.00", "3.00~", ".020", ".980"]
     assert line_with(text, "raw", ".500 ±.100").split() == ["raw", "dot", ".500", "±.100", "–", "–", "–"]
     assert ".800 ±.100" in line_with(text, "floor ", ".800")
     assert line_with(text, "plain *").split() == ["5", "raw", "plain", "*", ".250", "–", ".700", "–", "–"]
@@ -147,7 +148,8 @@ def test_failures_keep_their_row_and_their_reason():
 
 
 def test_an_incomplete_run_says_so():
-    assert "This run is not complete: interrupted." in printed(a_run(status="interrupted"))
+    assert "This run is not complete (interrupted)" in printed(a_run(status="interrupted"))
+    assert "Decision" not in printed(a_run(status="interrupted"))
     assert "not complete" not in printed(a_run())
 
 

@@ -98,7 +98,7 @@ def test_close_speeds_tie_and_the_smaller_index_stands_first():
         *cell("a", 20, 0.97, 510),
         *build("b"),
         *cell("b", 20, 0.97, 500),
-        *cell("c", 20, 0.97, 400),
+        *cell("c", 20, 0.97, 300),
     ]
     decision = decided(rows)
     assert decision.best.strategy == "b"
@@ -122,9 +122,16 @@ def test_transform_loss_is_told_from_index_loss():
     assert "transform loss: exact search in this space reaches 0.400" in decision.misses[0].reason
 
 
-def test_unreachable_items_are_named():
-    rows = [*exact("raw", 1.0), *build("raw", unreachable=0.6), *cell("raw", 320, 0.5, 100)]
-    assert "unreachable items: 60.0% of them" in decided(rows).misses[0].reason
+def ceiling(strategy, value):
+    return row(strategy, "recall_ceiling", value, k=10, reference="task")
+
+
+def test_unreachable_answers_are_named_and_unreachable_items_nobody_asks_for_are_not():
+    """A quarter of the items lost, none of them an answer: more ef helps. And the other way round."""
+    many = [*exact("raw", 1.0), *build("raw", unreachable=0.6), ceiling("raw", 0.99), *cell("raw", 320, 0.5, 100)]
+    assert decided(many).misses[0].reason.startswith("ef range")
+    few = [*exact("raw", 1.0), *build("raw", unreachable=0.01), ceiling("raw", 0.6), *cell("raw", 320, 0.5, 100)]
+    assert "40.0% of the true answers have no path to them, so no ef gets beyond 0.600" in decided(few).misses[0].reason
 
 
 def test_too_small_an_ef_range_is_named():
@@ -146,15 +153,16 @@ def test_failures_are_reasons():
     assert decision.misses[0].reason == "failed: killed"
 
 
-def test_speed_without_an_interval_ties_within_five_percent_only():
+def test_speed_without_an_interval_says_less_not_more():
     def bare(strategy, qps):
         return [
             r if r.metric != "qps_batch" else row(strategy, "qps_batch", qps, search='{"ef":20}', k=10)
             for r in cell(strategy, 20, 0.97, qps)
         ]
 
-    assert decided([*bare("a", 500), *bare("b", 480)]).ties
-    assert not decided([*bare("a", 500), *bare("b", 450)]).ties
+    assert decided([*bare("a", 500), *bare("b", 300)]).ties
+    assert not decided([*bare("a", 500), *bare("b", 240)]).ties
+    assert not decided([*cell("a", 20, 0.97, 500), *cell("b", 20, 0.97, 300)]).ties
 
 
 def test_nothing_retrieved_decides_nothing():
