@@ -1,7 +1,7 @@
 """K-means, spherical or plain, with the same answer for a seed whatever the number of threads."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,6 +12,7 @@ from idxbench.data.rows import block_rows, normalized
 from idxbench.errors import DataError, Problem
 from idxbench.machine import resolve_threads
 from idxbench.truth.mapping import fit_mapping
+from idxbench.truth.pool import make_pool
 
 # k-means++ looks at every item once per centroid; a sample finds starts as good at a bounded cost.
 START_SAMPLE = 20_000
@@ -86,7 +87,7 @@ class PreparedItems:
     def __init__(self, items: NDArray[Any], *, spherical: bool, threads: int | None = None) -> None:
         self.threads = resolve_threads(threads)
         self.spherical = spherical
-        with ThreadPoolExecutor(self.threads) as pool:
+        with make_pool(self.threads) as pool:
             self._mapping = fit_mapping(items, "cosine" if spherical else "l2", None, pool)
             self.rows: NDArray[np.float32] = np.empty(np.shape(items), np.float32)
             step = block_rows(items.shape[1])
@@ -122,7 +123,7 @@ class PreparedItems:
         previous = np.inf
         inertia = np.inf
         made = 0
-        with ThreadPoolExecutor(self.threads) as pool:
+        with make_pool(self.threads) as pool:
             for _ in range(iterations):
                 made += 1
                 gains = self._assign(centroids, labels, pool)
@@ -141,9 +142,7 @@ class PreparedItems:
         for start in range(0, len(self.rows), step):
             yield slice(start, start + step)
 
-    def _assign(
-        self, centroids: NDArray[np.float64], labels: NDArray[np.int64], pool: ThreadPoolExecutor
-    ) -> NDArray[np.float32]:
+    def _assign(self, centroids: NDArray[np.float64], labels: NDArray[np.int64], pool: Executor) -> NDArray[np.float32]:
         from idxbench.kernels import topk
 
         single = centroids.astype(np.float32)
@@ -174,7 +173,7 @@ class PreparedItems:
         labels: NDArray[np.int64],
         gains: NDArray[np.float32],
         n_clusters: int,
-        pool: ThreadPoolExecutor,
+        pool: Executor,
     ) -> NDArray[np.float64]:
         from idxbench.kernels import topk
 

@@ -9,7 +9,7 @@ say because hundreds of items are equally good, are searched again in float64 th
 """
 
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
@@ -21,6 +21,7 @@ from idxbench.data.rows import block_rows, refuse_non_finite
 from idxbench.errors import DataError, Problem
 from idxbench.machine import resolve_threads
 from idxbench.truth.mapping import Mapping, Metric, fit_mapping
+from idxbench.truth.pool import make_pool
 
 KERNEL_VERSION = 1
 
@@ -91,7 +92,7 @@ class ExactIndex:
     ) -> None:
         self.items = _matrix(items, "items")
         self.threads = resolve_threads(threads)
-        with ThreadPoolExecutor(self.threads) as pool, _limited_blas(metric):
+        with make_pool(self.threads) as pool, _limited_blas(metric):
             self.mapping: Mapping = fit_mapping(self.items, metric, weight, pool)
             self._blocks: list[Block] | None = list(self._map_blocks(pool)) if keep else None
 
@@ -137,7 +138,7 @@ class ExactIndex:
         ids = np.empty((len(queries), k), np.int64)
         scores = np.empty((len(queries), k))
         n_uncertified = 0
-        with ThreadPoolExecutor(self.threads) as pool, _limited_blas(self.mapping.metric):
+        with make_pool(self.threads) as pool, _limited_blas(self.mapping.metric):
             for start in range(0, len(queries), QUERY_BATCH):
                 batch = np.asarray(queries[start : start + QUERY_BATCH], np.float64)
                 refuse_non_finite(batch, "queries", start)
@@ -151,10 +152,10 @@ class ExactIndex:
 
     def score_ids(self, queries: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Score given items of each query in float64: (q, k) ids, -1 scores -inf."""
-        with ThreadPoolExecutor(self.threads) as pool:
+        with make_pool(self.threads) as pool:
             return self._rescore(np.asarray(queries, np.float64), ids, pool)
 
-    def _map_blocks(self, pool: ThreadPoolExecutor) -> Iterator[Block]:
+    def _map_blocks(self, pool: Executor) -> Iterator[Block]:
         rows = block_rows(self.items.shape[1])
 
         def one(start: int) -> Block:
@@ -165,7 +166,7 @@ class ExactIndex:
         for group in range(0, len(self.items), stride):
             yield from pool.map(one, range(group, min(group + stride, len(self.items)), rows))
 
-    def _search_batch(self, queries: NDArray[np.float64], k: int, pool: ThreadPoolExecutor) -> Neighbors:
+    def _search_batch(self, queries: NDArray[np.float64], k: int, pool: Executor) -> Neighbors:
         kept = min(len(self.items), k + margin(k))
         mapped, scales = self.mapping.queries(queries)
         heap_scores, heap_ids = self._scan(mapped, kept, pool)
@@ -205,12 +206,12 @@ class ExactIndex:
         return np.asarray(kth > worst_kept.astype(np.float64) + error)
 
     def _scan(
-        self, queries: NDArray[np.float32], kept: int, pool: ThreadPoolExecutor
+        self, queries: NDArray[np.float32], kept: int, pool: Executor
     ) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         from idxbench.kernels import topk
 
         panels = topk.pack_panels(queries)
-        if len(panels) >= self.threads:
+        if len(queries) > FEW_QUERIES and len(panels) >= self.threads:
             heaps = _Heaps(len(queries), kept, len(panels))
             groups = np.array_split(np.arange(len(panels)), min(len(panels), 4 * self.threads))
             for first, rows, bias in self._blocks or self._map_blocks(pool):
@@ -234,9 +235,7 @@ class ExactIndex:
         best = np.lexsort((ids, -scores))[:, :kept][:, ::-1]  # the worst kept stands first, as in a heap
         return np.take_along_axis(scores, best, axis=1), np.take_along_axis(ids, best, axis=1)
 
-    def _rescore(
-        self, queries: NDArray[np.float64], ids: NDArray[np.int64], pool: ThreadPoolExecutor
-    ) -> NDArray[np.float64]:
+    def _rescore(self, queries: NDArray[np.float64], ids: NDArray[np.int64], pool: Executor) -> NDArray[np.float64]:
         from idxbench.kernels import topk
 
         scores = np.empty(ids.shape)
@@ -258,7 +257,7 @@ class ExactIndex:
         return scores
 
     def _search_float64(
-        self, queries: NDArray[np.float64], k: int, pool: ThreadPoolExecutor
+        self, queries: NDArray[np.float64], k: int, pool: Executor
     ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         from idxbench.kernels import topk
 
