@@ -57,6 +57,20 @@ def test_non_finite_rows(run, bad, where):
     assert "13" in said
 
 
+def test_rows_are_those_of_the_file_even_when_some_are_held_out(run):
+    items = gaussian()
+    items[[3, 77]] = np.nan
+    said = run(items, code=2, data="holdout = 50\n")
+    assert "items.npy: items" in said
+    assert "in 2 of 120 rows, first in rows 3, 77" in said
+
+
+def test_values_beyond_float32_are_named(run):
+    items = gaussian().astype(float)
+    items[5] = 1e300
+    assert "beyond 3.4e38 in 1 of 120 rows, first in rows 5" in run(items, code=2)
+
+
 def test_zero_rows_are_a_warning(run):
     items = gaussian()
     items[[3, 5]] = 0

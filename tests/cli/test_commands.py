@@ -41,6 +41,16 @@ clusters = 4
 """
 
 
+def wait_for(parent: Path, word: str) -> None:
+    """Wait until a word stands in the journal of a run."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if any(word in file.read_text() for file in parent.glob("*/journal.jsonl")):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {word} within two minutes")
+
+
 def run_directory(parent: Path) -> Path:
     (folder,) = parent.iterdir()
     return folder
@@ -177,12 +187,7 @@ def test_ctrl_c_exits_130_and_keeps_what_was_measured(tmp_path, cache):
         text=True,
     )
     journal = tmp_path / "results" / "g"
-    deadline = time.monotonic() + 120
-    while time.monotonic() < deadline:
-        lines = [line for file in journal.glob("*/journal.jsonl") for line in file.read_text().splitlines()]
-        if any('"kind": "strategy"' in line for line in lines):
-            break
-        time.sleep(0.05)
+    wait_for(journal, '"kind": "strategy"')
     process.send_signal(2)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
@@ -193,18 +198,69 @@ def test_ctrl_c_exits_130_and_keeps_what_was_measured(tmp_path, cache):
     assert any(row.metric == "exact_overlap" for row in idxbench.load_run(folder).measurements)
 
 
-def test_broken_pipes_are_no_errors(tmp_path, call):
+def test_being_told_to_stop_leaves_no_work_behind(tmp_path, cache):
+    """``timeout``, schedulers and containers send SIGTERM: the same clean-up as after Ctrl-C, and their own code."""
+    (tmp_path / "c.toml").write_text(GAUSSIAN + FAST.replace("rounds = 2", "rounds = 1000"))
+    process = subprocess.Popen(
+        [sys.executable, "-m", "idxbench", "run", "c.toml"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        env=os.environ | {"IDXBENCH_CACHE_DIR": str(cache)},
+        text=True,
+    )
+    wait_for(tmp_path / "results" / "g", '"kind": "strategy"')
+    process.terminate()
+    _, errors = process.communicate(timeout=60)
+    assert process.returncode == 143, errors
+    assert "Traceback" not in errors
+    folder = run_directory(tmp_path / "results" / "g")
+    assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    assert not (folder / "work").exists()
+    assert not (folder / "parts").exists()
+
+
+def test_a_full_disk_behind_standard_output_is_said(tmp_path, call):
+    if not Path("/dev/full").exists():
+        pytest.skip("there is no /dev/full here")
     (tmp_path / "c.toml").write_text(GAUSSIAN + FAST)
     call("run", "c.toml", "--only", "raw")
     done = subprocess.run(
-        f"{sys.executable} -m idxbench report results/g | head -1",
+        f"{sys.executable} -m idxbench report results/g > /dev/full",
         shell=True,
         cwd=tmp_path,
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.stderr == ""
+    assert done.returncode == 2
+    assert "standard output" in done.stderr
+    assert "No space left" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_piped_lines_have_no_trailing_blanks_and_follow_columns(tmp_path, call):
+    (tmp_path / "c.toml").write_text(GAUSSIAN + FAST)
+    call("run", "c.toml", "--only", "raw")
+    for columns, widest in (("", 100), ("60", 100), ("140", 140)):
+        lines = call("report", "results", COLUMNS=columns).stdout.splitlines()
+        assert all(line == line.rstrip() for line in lines)
+        assert max(map(len, lines)) <= widest
+
+
+def test_broken_pipes_are_no_errors(tmp_path, call):
+    (tmp_path / "c.toml").write_text(GAUSSIAN + FAST)
+    call("run", "c.toml", "--only", "raw")
+    done = subprocess.run(
+        f"set -o pipefail; {sys.executable} -m idxbench report results/g | head -1",
+        shell=True,
+        executable="/bin/bash",
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_init_convert_and_run_on_ones_own_files(call, tmp_path):
@@ -224,13 +280,38 @@ def test_init_convert_and_run_on_ones_own_files(call, tmp_path):
     (tmp_path / "labels.tsv").write_text("label\n" + "\n".join("ab"[i % 2] for i in range(400)) + "\n")
     call("init", "items.fvecs", "--queries", "queries.fbin", "--labels", "labels.tsv", "--out", "mine.toml")
     text = (tmp_path / "mine.toml").read_text()
-    assert 'items = "items.fvecs"   # 400 x 6' in text
+    assert 'items = "items.fvecs"           # 400 x 6' in text
     assert 'labels = "labels.tsv"' in text
     refused = call("init", "items.fvecs", "--out", "mine.toml", code=2)
     assert "--force" in refused.stderr
     done = call("run", "mine.toml")
     assert "400 items x 6, 50 queries" in done.stdout
     assert "same label" in done.stdout
+
+
+def test_init_looks_closer(call, tmp_path):
+    """Ratings are offered as ratings, labels in the file are found, columns can be named, bad rows are refused."""
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "r.npz", user=np.arange(9), item=np.arange(9), rating=np.ones(9), genres=np.eye(9))
+    call("init", "r.npz", "--out", "r.toml")
+    assert 'source = "factorized"' in (tmp_path / "r.toml").read_text()
+    np.savez(tmp_path / "m.npz", images=rng.normal(size=(60, 4)), labels=rng.integers(0, 3, 60))
+    call("init", "m.npz", "--out", "m.toml")
+    text = (tmp_path / "m.toml").read_text()
+    assert 'items = { path = "m.npz", key = "images" }' in text
+    assert 'labels = { path = "m.npz", key = "labels" }' in text
+    assert "3 classes" in text
+    call("run", "m.toml", "--plan")
+    np.save(tmp_path / "x.npy", rng.normal(size=(60, 4)))
+    (tmp_path / "l.tsv").write_text("word\tkind\n" + "".join(f"w{i}\tk{i % 2}\n" for i in range(60)))
+    refused = call("init", "x.npy", "--labels", "l.tsv", "--out", "l.toml", code=2)
+    assert "--label-key" in refused.stderr
+    call("init", "x.npy", "--labels", "l.tsv", "--label-key", "kind", "--out", "l.toml")
+    assert f'name = "{tmp_path.name}-x"' in (tmp_path / "l.toml").read_text()
+    np.save(tmp_path / "nan.npy", np.array([[1.0, 2.0], [np.nan, 0.0]]))
+    refused = call("init", "nan.npy", "--out", "n.toml", code=2)
+    assert "first in rows 1" in refused.stderr
+    assert not (tmp_path / "n.toml").exists()
 
 
 @pytest.mark.parametrize("files", [(), ("both.npz",), ("unit.npy",), ("small.npy",)])
