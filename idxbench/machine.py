@@ -2,6 +2,7 @@
 
 import os
 import platform
+import subprocess
 import sys
 from importlib import metadata
 from pathlib import Path
@@ -53,6 +54,19 @@ def environment(threads: int) -> dict[str, Any]:
         "threads": threads,
         "versions": {name: _version(name) for name in packages},
     }
+
+
+def git_commit(folder: Path) -> str | None:
+    """Return the commit of the repository a folder lies in, with ``+`` where files differ from it; None outside."""
+
+    def git(*arguments: str) -> str:
+        command = ["git", "-C", str(folder), *arguments]
+        return subprocess.run(command, capture_output=True, text=True, timeout=10, check=True).stdout.strip()
+
+    try:
+        return git("rev-parse", "HEAD") + ("+" if git("status", "--porcelain", "--untracked-files=no") else "")
+    except (OSError, subprocess.SubprocessError):
+        return None
 
 
 def _version(package: str) -> str | None:

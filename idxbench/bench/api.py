@@ -47,6 +47,15 @@ def run(
     return load_run(path)
 
 
+def _plain(value: Any) -> Any:
+    """Return what TOML can hold: paths as text, no None."""
+    if isinstance(value, Mapping):
+        return {key: _plain(one) for key, one in value.items() if one is not None}
+    if isinstance(value, list | tuple):
+        return [_plain(one) for one in value]
+    return str(value) if isinstance(value, Path) else value
+
+
 def make_request(
     config: str | Path | Mapping[str, Any],
     *,
@@ -59,7 +68,7 @@ def make_request(
     if isinstance(config, Mapping):
         import tomli_w
 
-        parsed, name, text = parse_config(config), "config", tomli_w.dumps(config)
+        parsed, name, text = parse_config(config), "config", tomli_w.dumps(_plain(config))
     else:
         parsed, name = load_config(Path(config)), str(config)
         text = Path(config).read_text(encoding="utf-8")

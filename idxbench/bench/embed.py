@@ -1,6 +1,6 @@
 """Vectors as a strategy leaves them: transformed once, written down, memory-mapped by everyone after."""
 
-import shutil
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -79,11 +79,13 @@ def embed(space: Space, inputs: Inputs, folder: Path, threads: int) -> Embedded:
 def _write(vectors: NDArray[Any], function: Any, path: Path, name: str) -> NDArray[np.float32]:
     first: Rows = function(np.asarray(vectors[:1], np.float64))
     shape = (len(vectors), int(first.shape[1]))
-    room = shutil.disk_usage(path.parent).free
-    if room < 4 * shape[0] * shape[1]:
-        # A memory map on a full disk dies of SIGBUS, which nobody can catch.
-        raise unwritable(path.parent, OSError(f"{room / 1e9:.1f} GB left for {4e-9 * shape[0] * shape[1]:.1f} GB"))
-    out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+    try:
+        out = np.lib.format.open_memmap(path, mode="w+", dtype=np.float32, shape=shape)
+        # A memory map on a full disk dies of SIGBUS, which nobody can catch: the room is taken first.
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except OSError as error:
+        raise unwritable(path.parent, error) from None
     apply_into((function(rows) for rows in row_blocks(vectors)), out, name)
     out.flush()
     del out

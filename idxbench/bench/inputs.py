@@ -189,7 +189,8 @@ def _row_notices(name: str, report: VectorReport) -> list[Notice]:
             Notice(
                 f"zero-rows-{name}",
                 f"{report.n_zero_rows} of {report.n_rows} {name} are zero vectors (row {rows}): their cosine "
-                "with everything counts as 0",
+                "with everything counts as 0"
+                + (", and under dot and cosine they are left out of recall" if name == "queries" else ""),
                 "find out why the model gave them nothing; leave them out if they are placeholders",
             )
         )

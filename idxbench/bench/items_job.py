@@ -9,7 +9,7 @@ from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import Plan
 from idxbench.bench.reference import ItemReference, item_reference
 from idxbench.bench.session import Session
-from idxbench.bench.similar import floor_rows, item_neighbors, neighbor_rows, neighbor_task
+from idxbench.bench.similar import floor_rows, item_neighbors, neighbor_rows, neighbor_task, noisy_reference
 from idxbench.data.dataset import Labels
 from idxbench.records import Notice
 
@@ -43,6 +43,8 @@ def _similar(session: Session, inputs: Inputs, reference: ItemReference, spaces:
         rows = neighbor_rows(where, truth, None, reference.name, task, labels, config.seed)
         advance(1)
         rows += floor_rows(reference, task, labels, config, threads)
+        noisy = noisy_reference(rows, 0 if inputs.queries is None else len(inputs.queries))
+        session.notices += [noisy] if noisy else []
         session.directory.append({"kind": "similar", "strategy": "reference"}, rows)
         advance(1)
         for embedded in spaces:

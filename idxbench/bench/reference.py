@@ -11,9 +11,6 @@ from idxbench.config.schema import Similarity
 from idxbench.records import Notice
 from idxbench.strategies.score_corr import score_corr
 
-# Above this share of identity in the shrunk covariance the queries say little about the items.
-WEAK_SHRINKAGE = 0.5
-
 
 @dataclass(frozen=True)
 class ItemReference:
@@ -77,15 +74,6 @@ def _score_corr_reference(inputs: Inputs, seed: int) -> ItemReference:
         score_corr(inputs.items, queries[second]).items,
     )
     notices = []
-    if whole.shrinkage > WEAK_SHRINKAGE:
-        notices.append(
-            Notice(
-                "reference-noisy",
-                f"{len(queries)} queries in {inputs.items.shape[1]} dimensions: {whole.shrinkage:.0%} of the "
-                "item-item reference is shrinkage, not data",
-                "give more queries, and read neighbour overlap beside its floor",
-            )
-        )
     if whole.rank < inputs.items.shape[1]:
         notices.append(
             Notice(

@@ -41,15 +41,23 @@ class Reference:
             raise ValueError("the retrieve task needs queries")
         return self.dataset.queries
 
+    @property
+    def pointless(self) -> NDArray[np.bool_]:
+        """Which queries are zero vectors under dot or cosine: every answer is as good as any other."""
+        if self.exact.mapping.by_distance:
+            return np.zeros(len(self.queries), bool)
+        return np.asarray(~np.any(self.queries, axis=1))
+
     def recall(self, ids: NDArray[np.int64], k: int) -> NDArray[np.float64]:
-        """Return each query's recall@k of found ids, ties at the k-th score credited."""
-        return recall_per_query(
+        """Return each query's recall@k of found ids, ties at the k-th score credited; NaN for pointless queries."""
+        values = recall_per_query(
             ids,
             self.truth.neighbors.ids,
             k,
             found_scores=_scores_for(self.exact, self.queries, ids),
             truth_scores=self.truth.neighbors.scores,
         )
+        return np.where(self.pointless, np.nan, values)
 
     def label_recall(self, ids: NDArray[np.int64], k: int) -> NDArray[np.float64] | None:
         """Return each query's share of same-label answers; None where there are no labels."""
@@ -78,7 +86,7 @@ def measure_strategy(
     space = embedded.space
     where = Where("retrieve", space.name, space.similarity)
     rows = [
-        where.value("truth_time", truth.seconds, "s", n=len(truth.neighbors.ids), reference="own"),
+        truth_time_row(where, truth, "own"),
         where.value("score_change", _finite(ranking.score_change), reference="task"),
         where.value("discordant_share", ranking.discordant_share, reference="task"),
     ]
@@ -94,6 +102,13 @@ def measure_strategy(
         if labelled is not None:
             rows.append(place.estimate("recall", mean_interval(labelled, seed=config.seed), reference="labels"))
     return StrategyResult(embedded, truth, overlap, rows)
+
+
+def truth_time_row(where: Where, truth: Truth, reference: str) -> Measurement:
+    """Return the seconds a truth took; NaN with n = 0 where it was not computed in this run."""
+    computed = truth.origin == "computed"
+    seconds, n = (truth.seconds, len(truth.neighbors.ids)) if computed else (math.nan, 0)
+    return where.value("truth_time", seconds, "s", n=n, reference=reference)
 
 
 def _finite(value: float) -> float:
@@ -160,6 +175,7 @@ def build_rows(
             reference="" if result.memory_exact else "inexact",
         ),
         where.value("unreachable_share", float(1 - result.reachable.mean())),
+        where.value("batch_threads", result.batch_threads, "count"),
     ]
 
 
@@ -184,7 +200,8 @@ def cell_results(
         for k in config.k:
             rows += _recall_rows(where.at(k), timing, strategy, reference, config, samples)
         rows += _time_rows(where.at(max(config.k)), timing)
-        own = float(samples[f"recall_own@{max(config.k)}"].mean())
+        graded = samples[f"recall_own@{max(config.k)}"]
+        own = float(np.nanmean(graded)) if np.isfinite(graded).any() else math.nan
         yield CellResult(search, rows, samples, own)
 
 
@@ -211,6 +228,7 @@ def _recall_rows(
         found_scores=_scores_for(embedded.exact, mapped, timing.ids),
         truth_scores=strategy.truth.neighbors.scores,
     )
+    own = np.where(reference.pointless, np.nan, own)
     graded = {"own": own, "task": reference.recall(timing.ids, k)}
     labelled = reference.label_recall(timing.ids, k)
     if labelled is not None:

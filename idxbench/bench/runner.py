@@ -17,12 +17,14 @@ from idxbench.bench.items_job import compare_items
 from idxbench.bench.plan import Plan, make_plan
 from idxbench.bench.progress import Progress, Silent
 from idxbench.bench.retrieve_job import retrieve
-from idxbench.bench.rundir import RunDirectory
+from idxbench.bench.rundir import Failure, RunDirectory
 from idxbench.bench.session import Session
 from idxbench.config.schema import Config
+from idxbench.errors import DataError, Problem
 from idxbench.kernels.compile import compile_kernels
-from idxbench.machine import environment, resolve_threads
+from idxbench.machine import environment, git_commit, resolve_threads
 from idxbench.records import SCHEMA_VERSION
+from idxbench.strategies.catalogue import Space
 
 EXIT_OK, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_ERROR = 0, 4, 130, 2
 
@@ -110,13 +112,27 @@ def _measure(session: Session, inputs: Inputs, plan: Plan) -> None:
     with session.progress.stage("transform", len(plan.spaces)) as advance:
         spaces = []
         for position, space in enumerate(plan.spaces):
-            spaces.append(embed(space, inputs, session.directory.work / f"space-{position}", session.threads))
+            try:
+                spaces.append(embed(space, inputs, session.directory.work / f"space-{position}", session.threads))
+            except DataError as error:
+                _fail_strategy(session, space, error)
             advance(1)
+    if not spaces:
+        raise DataError([Problem("strategies", "one that fits the data", "none: " + session.failures[0].reason)])
     session.directory.append({"kind": "run"}, [Where("run").value("compile_time", compile_s, "s")])
     if "retrieve" in plan.tasks:
         retrieve(session, inputs, plan, spaces)
     if "similar" in plan.tasks or "cluster" in plan.tasks:
         compare_items(session, inputs, plan, spaces)
+
+
+def _fail_strategy(session: Session, space: Space, error: DataError) -> None:
+    """Keep a row for a strategy that this data can't be transformed by; the others go on."""
+    reason = "; ".join(f"{one.where}: expected {one.expected}, found {one.found}" for one in error.problems)
+    failure = Failure(space.name, "", "", (), reason)
+    session.failures.append(failure)
+    row = Where("retrieve", space.name, space.similarity).value("failed", 1.0, "count")
+    session.directory.append({"kind": "strategy", "strategy": space.name}, [row], failure)
 
 
 def _describe(inputs: Inputs, plan: Plan) -> dict[str, Any]:
@@ -147,7 +163,7 @@ def _describe(inputs: Inputs, plan: Plan) -> dict[str, Any]:
 def _info_writer(session: Session, request: Request) -> Callable[[str, int | None], None]:
     """Return a function that writes ``run.json`` with what is known by then."""
     started, clock = datetime.now(UTC), time.perf_counter()
-    machine = environment(session.threads)
+    machine, commit = environment(session.threads), git_commit(Path(request.config_name).parent)
 
     def write(status: str, code: int | None) -> None:
         session.directory.write_info(
@@ -160,6 +176,7 @@ def _info_writer(session: Session, request: Request) -> Callable[[str, int | Non
                 "seconds": round(time.perf_counter() - clock, 3),
                 "config": session.config.model_dump(mode="json"),
                 "only": list(request.only),
+                "git_commit": commit,
                 **session.facts,
                 "strategies": session.strategies,
                 "environment": machine,

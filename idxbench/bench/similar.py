@@ -21,10 +21,12 @@ from idxbench.measures.neighbors import (
     overlap,
     overlap_within,
 )
-from idxbench.records import Measurement
+from idxbench.records import Measurement, Notice
 from idxbench.truth.exact import ExactIndex
 
 SHALLOW, DEEP = 10, 50
+# A reference that agrees with itself on less than this is worth a word.
+NOISY = 0.7
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,19 @@ def neighbor_rows(
     rows.append(place.value("hub_gini", hub_gini(counts), n=n))
     rows.append(place.value("antihub_share", antihub_share(counts), n=n))
     return rows
+
+
+def noisy_reference(rows: list[Measurement], n_queries: int) -> Notice | None:
+    """Say so when two halves of the queries disagree about the reference."""
+    floor = next((row for row in rows if (row.metric, row.reference) == ("neighbor_overlap", "floor")), None)
+    if floor is None or floor.value >= NOISY:
+        return None
+    return Notice(
+        "reference-noisy",
+        f"two halves of the {n_queries} queries agree on {floor.value:.0%} of the reference's {floor.k} neighbours: "
+        "the item-item reference is not well known",
+        "give more queries; read every overlap beside its floor",
+    )
 
 
 def floor_rows(

@@ -42,6 +42,11 @@ class Seen:
     norm_spread: float
 
     @property
+    def n_left(self) -> int:
+        """Items that remain when some are held out for want of queries."""
+        return self.n_items if self.n_queries else self.n_items - min(1_000, self.n_items // 10)
+
+    @property
     def training(self) -> Literal["cosine", "unknown"]:
         """One table of vectors is mostly compared by cosine; of two towers nothing is known."""
         return "cosine" if self.unit_items or not self.n_queries else "unknown"
@@ -136,7 +141,7 @@ def _vectors(files: Files, items: Path, folder: Path) -> str:
         lines.append(_line('trained_with = "unknown"', f"{_CHOICES}: all answers are graded against it,"))
         lines.append(_line("", "and unknown is taken for dot"))
     depth = 10 if seen.n_items > 10 else max(1, seen.n_items // 2)
-    return _head(_name(items), depth) + "".join(lines) + _tail(seen.training, seen.n_dims, seen.n_items)
+    return _head(_name(items), depth) + "".join(lines) + _tail(seen.training, seen.n_dims, seen.n_left)
 
 
 def _only_key(items: Path) -> str | None:
@@ -167,7 +172,7 @@ def _query_lines(items: Path, queries: Path | None, seen: Seen, folder: Path) ->
         ]
     if seen.n_queries:
         return [_line(f"queries = {_path(items, folder)}", f"{seen.n_queries:,}, from the same file")]
-    held = min(1_000, seen.n_items // 10)
+    held = seen.n_items - seen.n_left
     if held == 0:
         return ["# no queries, and too few items to hold some out: only similar and cluster run\n"]
     return [_line(f"holdout = {held}", "no queries given: that many items are taken out and asked instead")]

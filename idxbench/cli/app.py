@@ -5,6 +5,7 @@ Everything heavy is imported inside the commands, so that ``--help`` answers at 
 
 import os
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from functools import wraps
 from typing import Annotated, Any
@@ -14,7 +15,7 @@ import typer
 from idxbench.errors import IdxbenchError, Problem
 from idxbench.version import __version__
 
-INTERRUPTED = 130
+INTERRUPTED, FAILED = 130, 4
 
 app = typer.Typer(
     name="idxbench",
@@ -66,6 +67,11 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
             where = str(error.filename or "standard output")
             _show(IdxbenchError(Problem(where, "a place that takes what is written", error.strerror or str(error))))
             code = IdxbenchError.exit_code
+        except Exception:
+            # A bug of ours. Not exit 1, which means a regression to those who gate on it.
+            traceback.print_exc()
+            typer.echo("This is a bug in idxbench: please report it with the lines above.", err=True)
+            code = FAILED
         raise typer.Exit(code)
 
     return guarded

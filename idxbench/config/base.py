@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field, ValidationInfo
 
 
 class Table(BaseModel):
@@ -15,6 +15,11 @@ class Table(BaseModel):
 def _one_or_many(value: Any) -> Any:
     """Let a single value stand for a list of one; lists become tuples."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
+
+
+def _distinct(values: tuple[int, ...]) -> tuple[int, ...]:
+    """Ask for everything once."""
+    return tuple(dict.fromkeys(values))
 
 
 def _sequence(value: Any) -> Any:
@@ -30,7 +35,9 @@ def _path(value: Any, info: ValidationInfo) -> Any:
 
 
 PositiveInt = Annotated[int, Field(gt=0)]
-Depths = Annotated[tuple[PositiveInt, ...], BeforeValidator(_one_or_many), Field(min_length=1)]
+Depths = Annotated[
+    tuple[PositiveInt, ...], BeforeValidator(_one_or_many), Field(min_length=1), AfterValidator(_distinct)
+]
 Floats = Annotated[tuple[float, ...], BeforeValidator(_sequence), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
 FilePath = Annotated[Path, BeforeValidator(_path)]

@@ -243,7 +243,7 @@ class Config(Table):
     seed: Seed = 0
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     tasks: Annotated[tuple[Task, ...], BeforeValidator(_tables), Field(min_length=1)] = TASKS
-    target_recall: Annotated[float, Field(gt=0, le=1)] = 0.95
+    target_recall: Annotated[float, Field(gt=0, lt=1)] = 0.95
     cache: bool = True
     data: Data
     strategy: Annotated[tuple[Strategy, ...], BeforeValidator(_tables), Field(min_length=1)] = (

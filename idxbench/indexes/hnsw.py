@@ -19,14 +19,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.config.schema import Similarity
-from idxbench.data.rows import block_rows, normalized, refuse_non_finite, row_norms
+from idxbench.data.rows import normalized, refuse_non_finite, row_norms
 from idxbench.errors import DataError, Problem, ResultError
 from idxbench.indexes.base import Found, Progress
 
 SHORT = "Cannot return the results"
-# Rows per call while building: often enough for a progress bar, far above the 4 x threads rows below
-# which hnswlib falls back to one thread.
-BUILD_BATCH = 2_000
+# Bytes of a float64 block while building: our own copies must not show in the memory of the index. Still far
+# more rows than the 4 x threads below which hnswlib falls back to one thread.
+BLOCK_BYTES = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -80,8 +80,9 @@ class HnswIndex:
         self._units = _Units(self.similarity, _scale_to_mean_one(items))
         index = hnswlib.Index(space="l2" if self.similarity == "l2" else "ip", dim=self._n_dims)
         index.init_index(max_elements=len(items), M=self.M, ef_construction=self.ef_construction, random_seed=seed)
-        for start in range(0, len(items), BUILD_BATCH):
-            rows = self._units.items(np.asarray(items[start : start + BUILD_BATCH], np.float64))
+        batch = _small_block(self._n_dims)
+        for start in range(0, len(items), batch):
+            rows = self._units.items(np.asarray(items[start : start + batch], np.float64))
             ids = np.arange(start, start + len(rows), dtype=np.uint64)
             index.add_items(rows, ids, num_threads=threads)
             progress(len(rows))
@@ -211,9 +212,13 @@ class HnswIndex:
         return self._index
 
 
+def _small_block(n_dims: int) -> int:
+    return max(256, BLOCK_BYTES // (8 * n_dims))
+
+
 def _scale_to_mean_one(items: NDArray[np.float32]) -> float:
     total = 0.0
-    step = block_rows(items.shape[1])
+    step = _small_block(items.shape[1])
     for start in range(0, len(items), step):
         rows = np.asarray(items[start : start + step], np.float64)
         refuse_non_finite(rows, "items", start)

@@ -17,8 +17,11 @@ def compile_kernels() -> float:
     panels = topk.pack_panels(rows)
     floats = np.zeros(topk.LANES, np.float32)
     heap_scores, heap_ids = np.full((1, 1), -np.inf, np.float32), np.full((1, 1), topk.NO_ID)
-    topk.scan(rows, floats[:1], 0, panels, heap_scores, heap_ids, floats)
-    topk.scan_few(rows, floats[:1], 0, rows, heap_scores, heap_ids)
+    mapped = rows.copy()
+    mapped.flags.writeable = False
+    for items in (rows, mapped):  # a memory map is a type of its own to Numba
+        topk.scan(items, floats[:1], 0, panels, heap_scores, heap_ids, floats)
+        topk.scan_few(items, floats[:1], 0, rows, heap_scores, heap_ids)
     labels = np.zeros(1, np.int64)
     topk.assign(rows, panels, floats, labels, floats[:1].copy())
     topk.accumulate(rows, labels, np.zeros((1, 1)), np.zeros(1, np.int64))

@@ -123,15 +123,19 @@ class PreparedItems:
         previous = np.inf
         inertia = np.inf
         made = 0
+        assigned = centroids
         with make_pool(self.threads) as pool:
             for _ in range(iterations):
                 made += 1
-                gains = self._assign(centroids, labels, pool)
+                assigned = centroids
+                gains = self._assign(assigned, labels, pool)
                 inertia = self._inertia(gains)
                 if previous - inertia <= TOLERANCE * abs(inertia):
                     break
                 previous = inertia
                 centroids = self._update(labels, gains, len(start), pool)
+        # The centroids that labels and inertia belong to, not those of an iteration that did not come.
+        centroids = assigned
         if self._mapping.center is not None:
             centroids = centroids / self._mapping.scale + self._mapping.center
         return Clustering(labels, centroids.astype(np.float32), float(inertia / self._mapping.scale**2), made)

@@ -151,8 +151,8 @@ def indexes_table(run: Run) -> Table:
             (f"ceiling@{k}", "right"),
         ],
         f"Built with {how}. Size: as saved, vectors included. Peak: memory of a fresh process while building, above "
-        "what it held before. Unreachable: items that no query can return at any ef. Ceiling: share of the task "
-        "reference's top answers that are reachable; no ef gets task recall beyond it.",
+        "what it held before, the vectors to be indexed among it. Unreachable: items that no query can return at any "
+        "ef. Ceiling: share of the task reference's top answers that are reachable; no ef gets task recall beyond it.",
     )
     for row in figures.rows:
         if row.metric == "build_time":

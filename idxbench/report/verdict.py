@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator
 
 from idxbench.report.lookup import index_name, search_name
-from idxbench.report.style import megabytes, microseconds, share, thousands
+from idxbench.report.style import megabytes, microseconds, share, significant, thousands
 from idxbench.verdicts.decision import Candidate, Decision, Miss
 
 
@@ -14,10 +14,13 @@ def decision_lines(decision: Decision) -> Iterator[str]:
         yield head + "none, because"
     else:
         yield head + candidate_text(decision.best)
+    if decision.searched > decision.k:
+        yield f"searched {decision.searched} deep, as k asks: a config with k = {decision.k} alone can be cheaper"
     for tie in decision.ties:
         yield f"tied with it: {candidate_text(tie)}"
     for other in decision.others:
-        yield f"slower: {candidate_text(other)}"
+        factor = significant(other.latency.value / decision.best.latency.value) if decision.best else ""
+        yield f"{factor} times slower: {candidate_text(other)}"
     for (strategy, reason), misses in _by_reason(decision.misses).items():
         indexes = ", ".join(index_name(miss.index, miss.build) for miss in misses)
         yield f"{strategy} in {indexes}: {'' if decision.best is None else 'no, '}{reason}"
@@ -37,6 +40,6 @@ def candidate_text(one: Candidate) -> str:
     return (
         f"{one.strategy} by {one.similarity} in {index_name(one.index, one.build)}{ef} "
         f"(recall {share(one.recall.value)} {share(one.recall.low)}–{share(one.recall.high)}, "
-        f"{thousands(one.qps.value)} QPS, p50 {microseconds(one.latency_p50_s)} µs, "
+        f"p50 {microseconds(one.latency.value)} µs, {thousands(one.qps.value)} QPS, "
         f"{megabytes(one.index_bytes)} MB)"
     )

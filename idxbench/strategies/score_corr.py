@@ -61,34 +61,48 @@ def score_corr(items: NDArray[Any], queries: NDArray[Any]) -> ScoreCorr:
     mean = np.zeros(items.shape[1])
     for rows in row_blocks(items):
         mean += rows.sum(axis=0) / len(items)
-    values, vectors = _principal_axes(items, mean)
+    # Each axis in units of its own spread: rank is judged by directions, not by how large an axis was made.
+    unit = _spreads(items, mean)
+    values, vectors = _principal_axes(items, mean, unit)
     kept = values > RANK_TOLERANCE * max(float(values[0]), np.finfo(float).tiny)
     rank = int(kept.sum())
     if rank == 0:
         return ScoreCorr(np.zeros((len(items), 1), np.float32), 0, 1.0)
     axes, spread = vectors[kept].T, values[kept] / np.sqrt(len(items))
-    white = np.concatenate([normalized((rows @ axes) * spread) for rows in row_blocks(queries)])
+    white = np.concatenate([normalized(((rows * unit) @ axes) * spread) for rows in row_blocks(queries)])
     covariance, shrinkage = _shrunk_covariance(white)
     weights, basis = np.linalg.eigh(covariance)
     to_cosine = (axes / spread) @ (basis * np.sqrt(np.maximum(weights, 0.0)))
     mapped = np.empty((len(items), rank), np.float32)
     step = block_rows(items.shape[1])
     for start in range(0, len(items), step):
-        rows = np.asarray(items[start : start + step], np.float64) - mean
+        rows = (np.asarray(items[start : start + step], np.float64) - mean) / unit
         # Only directions matter under cosine: unit rows stay far from the edges of float32.
         mapped[start : start + step] = normalized(rows @ to_cosine)
     return ScoreCorr(mapped, rank, shrinkage)
 
 
-def _principal_axes(items: NDArray[Any], mean: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return singular values and right singular vectors (rows) of the centred items.
+def _spreads(items: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the standard deviation of each axis; 1 for one that is constant."""
+    variance = np.zeros(items.shape[1])
+    for rows in row_blocks(items):
+        variance += ((rows - mean) ** 2).sum(axis=0) / len(items)
+    deviation = np.sqrt(variance)
+    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
+    return np.where(constant, 1.0, deviation)
+
+
+def _principal_axes(
+    items: NDArray[Any], mean: NDArray[np.float64], unit: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return singular values and right singular vectors (rows) of the centred items, axes divided by ``unit``.
 
     A triangular factor is updated block by block, so that the items are never squared: the error grows with
     their condition number and not with its square.
     """
     triangle = np.zeros((0, items.shape[1]))
     for rows in row_blocks(items):
-        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, rows - mean]), mode="r"))
+        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, (rows - mean) / unit]), mode="r"))
     _, values, vectors = np.linalg.svd(triangle, full_matrices=False)
     return values, vectors
 

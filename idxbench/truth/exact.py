@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -240,19 +241,26 @@ class ExactIndex:
 
         scores = np.empty(ids.shape)
         exact_queries = self.mapping.exact(queries)
-        step = max(1, block_rows(self.items.shape[1]) // max(1, ids.shape[1]) // 4)
+        # Rows gathered at a time, of one query or of several: bounded however many candidates there are.
+        room = max(1, block_rows(self.items.shape[1]) // 4)
+        width = min(room, max(1, ids.shape[1]))
+        step = max(1, room // width)
 
-        def one(start: int) -> None:
-            chunk = ids[start : start + step]
+        def one(corner: tuple[int, int]) -> None:
+            part = (slice(corner[0], corner[0] + step), slice(corner[1], corner[1] + width))
+            chunk = ids[part]
             rows = self.mapping.exact(self.items[np.maximum(chunk, 0).ravel()])
+            found = np.empty(chunk.shape)
             topk.score_candidates(
-                exact_queries[start : start + step],
+                exact_queries[part[0]],
                 np.ascontiguousarray(rows).reshape(*chunk.shape, -1),
                 self.mapping.by_distance,
-                scores[start : start + step],
+                found,
             )
+            scores[part] = found
 
-        list(pool.map(one, range(0, len(ids), step)))
+        corners = product(range(0, ids.shape[0], step), range(0, ids.shape[1], width))
+        list(pool.map(one, corners))
         scores[ids < 0] = -np.inf
         return scores
 

@@ -53,16 +53,21 @@ def check_given(index: ExactIndex, queries: NDArray[Any], given: NDArray[np.int6
         return GivenCheck(False, 0.0, 0, f"they are {given.shape[1]} deep and k is {k}")
     if int(given.max(initial=-1)) >= len(index.items):
         return GivenCheck(False, 0.0, 0, f"they name item {int(given.max())} and there are {len(index.items)} items")
+    ordered = np.sort(given[:, :k], axis=1)
+    unfit = (ordered[:, 0] < 0) | (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    if unfit.any():
+        return GivenCheck(False, 0.0, 0, f"{int(unfit.sum())} queries have fewer than {k} different neighbours")
     rows = np.arange(len(queries))
     if len(rows) > SAMPLE:
         rows = np.sort(np.random.default_rng(seed).choice(len(rows), SAMPLE, replace=False))
     sample = np.asarray(queries[rows])
     exact = index.neighbors(sample, k)
     scores = index.score_ids(sample, given[rows, :k])
-    scale = np.maximum(np.abs(exact.scores).max(axis=1, keepdims=True), np.finfo(float).tiny)
-    agrees = scores >= exact.scores - TIE_TOLERANCE * scale
-    distinct = np.array([len(np.unique(row[row >= 0])) == k for row in given[rows, :k]])
-    agreement = float((agrees & distinct[:, None]).mean())
+    # The range of a query's scores, not their size: a common shift of all scores must not widen the tolerance.
+    others = np.random.default_rng(seed).integers(0, len(index.items), (len(rows), SAMPLE))
+    lowest = index.score_ids(sample, others).min(axis=1, keepdims=True)
+    scale = exact.scores[:, :1] - np.minimum(lowest, exact.scores[:, -1:])
+    agreement = float((scores >= exact.scores - TIE_TOLERANCE * scale).mean())
     if agreement < 1.0:
         return GivenCheck(False, agreement, len(rows), f"only {agreement:.1%} of a sample agree")
     return GivenCheck(True, agreement, len(rows), "")

@@ -168,6 +168,10 @@ def fit_mapping(items: NDArray[Any], metric: Metric, weight: NDArray[Any] | None
         return 1.0 if unit else float(row_norms(block if center is None else block - center).max())
 
     largest = max(_over_blocks(largest_norm, items, pool))
+    if largest > 1e150 or 0 < largest < 1e-150:
+        raise DataError(
+            Problem("items", "norms between 1e-150 and 1e150", f"{largest:.3g}", "squares leave float64: rescale them")
+        )
     scale = 1.0
     # Ordinary scales are left alone: then the rows of a memory map are used as they lie.
     if metric == "l2" or not (largest == 0.0 or 1e-6 < largest < 1e6):

@@ -1,11 +1,12 @@
 """The decision of a run: the cheapest way to the declared recall, ties declared, or why there is none.
 
 A configuration reaches the target when the whole 95 % interval of its recall against the task reference
-lies at or above it. Of each index the smallest ef that does is a candidate; the candidate that answers most
-queries per second wins. Indexes are timed in processes of their own, one after the other, and one process
-can be a fifth faster than the next on the same work: two candidates tie when their throughput differs by less than
-a quarter, or when the intervals of their medians over rounds overlap. Where there were too few rounds for an
-interval, less than a factor of two is no difference.
+lies at or above it. Of each index the smallest ef that does is a candidate; the candidate that answers one query
+with one thread in the least time (median latency) is the cheapest. Indexes are timed in processes of their own, one
+after the other, and on a shared machine the same work has been seen to take half as long again in the next process. So
+candidates within a factor of 1.5 of the cheapest tie, as do those whose intervals over rounds overlap; where there were
+too few rounds for an interval, all within a factor of 2. Replicates of one index that differ only by seed are one
+candidate, as good as the worst of them.
 """
 
 import json
@@ -14,10 +15,10 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from idxbench.records import Measurement, Run, plain_parameters
+from idxbench.records import Measurement, Run, compact_json, plain_parameters
 
 # Ratios that are not told apart on machines that others use, too.
-TIE, TIE_WITHOUT_INTERVAL = 1.25, 2.0
+TIE, TIE_WITHOUT_INTERVAL = 1.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -32,8 +33,8 @@ class Candidate:
         Against the task reference, with its interval.
     qps
         Of the batch; median over rounds, with its interval.
-    latency_p50_s
-        Of single queries.
+    latency
+        Median of single queries on one thread, in seconds; median over rounds, with its interval.
     index_bytes
         Size of the index.
     """
@@ -45,7 +46,7 @@ class Candidate:
     search: str
     recall: Measurement
     qps: Measurement
-    latency_p50_s: float
+    latency: Measurement
     index_bytes: float
 
 
@@ -67,10 +68,12 @@ class Decision:
     ----------
     k, target
         Depth, and the recall to reach.
+    searched
+        The largest k, which every search was made with.
     best
         The cheapest candidate, or None.
     ties
-        Candidates that can't be told from the best by speed.
+        Candidates that can't be told from the best by speed, fastest first.
     others
         Slower candidates, fastest first.
     misses
@@ -79,6 +82,7 @@ class Decision:
 
     k: int
     target: float
+    searched: int
     best: Candidate | None
     ties: tuple[Candidate, ...]
     others: tuple[Candidate, ...]
@@ -90,30 +94,44 @@ def decide(run: Run) -> tuple[Decision, ...]:
     target = float(run.info["config"]["target_recall"])
     rows = [row for row in run.measurements if row.task == "retrieve"]
     depths = sorted({row.k for row in rows if row.metric == "recall" and row.reference == "task"})
-    return tuple(_decide_at(k, target, rows, run.info) for k in depths)
+    return tuple(_decide_at(k, max(depths), target, rows, run.info) for k in depths)
 
 
-def _decide_at(k: int, target: float, rows: Sequence[Measurement], info: Mapping[str, Any]) -> Decision:
+def _decide_at(k: int, searched: int, target: float, rows: Sequence[Measurement], info: Mapping[str, Any]) -> Decision:
     find = _finder(rows)
     groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for row in rows:
         if row.metric == "recall" and row.reference == "task" and row.k == k and row.index:
-            groups.setdefault((row.strategy, row.index, row.build), []).append(row)
+            groups.setdefault((row.strategy, row.index, _unseeded(row.build)), []).append(row)
     candidates, misses = [], []
-    for (strategy, index, build), recalls in groups.items():
-        recalls.sort(key=_effort)
+    for (strategy, index, build), rows_of_group in groups.items():
+        recalls = _worst_of_replicates(rows_of_group)
         reaching = [row for row in recalls if row.low >= target]
         if reaching:
-            candidates.append(_candidate(reaching[0], find))
+            candidates.append(_candidate(reaching[0], build, find))
         else:
             misses.append(Miss(strategy, index, build, _reason(recalls, target, k, find)))
-    misses += _failed(info)
-    fastest = max(candidates, key=lambda one: one.qps.value, default=None)
-    # Stable sorts: what can't be told apart stays in the order of the config.
-    tied = [one for one in candidates if fastest is not None and _tie(fastest, one)]
-    tied.sort(key=lambda one: one.index_bytes)
-    others = tuple(sorted((one for one in candidates if one not in tied), key=lambda one: -one.qps.value))
-    return Decision(k, target, tied[0] if tied else None, tuple(tied[1:]), others, tuple(misses))
+    reached = {(one.strategy, one.index, one.build) for one in candidates}
+    misses += [miss for miss in _failed(info) if (miss.strategy, miss.index, miss.build) not in reached]
+    candidates.sort(key=lambda one: one.latency.value)
+    tied = [one for one in candidates if _tie(candidates[0], one)]
+    others = tuple(one for one in candidates if one not in tied)
+    return Decision(k, target, searched, tied[0] if tied else None, tuple(tied[1:]), others, tuple(misses))
+
+
+def _unseeded(build: str) -> str:
+    if not build:
+        return build
+    return compact_json({name: value for name, value in json.loads(build).items() if name != "seed"})
+
+
+def _worst_of_replicates(rows: Sequence[Measurement]) -> list[Measurement]:
+    """Return one row per search, by effort: of several builds that differ by seed, the one that found least."""
+    worst: dict[str, Measurement] = {}
+    for row in rows:
+        if row.search not in worst or row.low < worst[row.search].low:
+            worst[row.search] = row
+    return sorted(worst.values(), key=_effort)
 
 
 Find = Callable[..., Measurement | None]
@@ -140,36 +158,36 @@ def _effort(row: Measurement) -> float:
     return float(json.loads(row.search).get("ef", math.inf)) if row.search else 0.0
 
 
-def _candidate(recall: Measurement, find: Find) -> Candidate:
+def _candidate(recall: Measurement, build: str, find: Find) -> Candidate:
     qps = find(recall, "qps_batch", k=None)
     p50 = find(recall, "latency_p50", k=None)
     size = find(recall, "index_bytes", level="build")
-    if qps is None:
-        raise ValueError(f"no throughput for {recall.strategy} {recall.index} {recall.search}")
+    if qps is None or p50 is None:
+        raise ValueError(f"no times for {recall.strategy} {recall.index} {recall.search}")
     return Candidate(
         recall.strategy,
         recall.similarity,
         recall.index,
-        recall.build,
+        build,
         recall.search,
         recall,
         qps,
-        math.nan if p50 is None else p50.value,
+        p50,
         math.nan if size is None else size.value,
     )
 
 
 def _tie(best: Candidate, other: Candidate) -> bool:
-    bare = math.isnan(best.qps.low) or math.isnan(other.qps.low)
-    if best.qps.value < other.qps.value * (TIE_WITHOUT_INTERVAL if bare else TIE):
+    bare = math.isnan(best.latency.low) or math.isnan(other.latency.low)
+    if other.latency.value < best.latency.value * (TIE_WITHOUT_INTERVAL if bare else TIE):
         return True
-    return not bare and other.qps.high >= best.qps.low
+    return not bare and other.latency.low <= best.latency.high
 
 
 def _reason(recalls: Sequence[Measurement], target: float, k: int, find: Find) -> str:
     last = max(recalls, key=lambda row: row.value)
     exact = find(last, "exact_overlap", reference="task", k=k, level="strategy")
-    if exact is not None and exact.high < target:
+    if exact is not None and exact.value < target:
         return (
             f"transform loss: exact search in this space reaches {exact.value:.3f}, so no index and no ef can do better"
         )

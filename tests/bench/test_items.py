@@ -9,7 +9,7 @@ from idxbench.bench.cluster import cluster, cluster_rows, starts
 from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.reference import item_reference
-from idxbench.bench.similar import floor_rows, item_neighbors, neighbor_rows, neighbor_task
+from idxbench.bench.similar import floor_rows, item_neighbors, neighbor_rows, neighbor_task, noisy_reference
 from idxbench.config.load import parse_config
 from idxbench.data.dataset import Dataset, Labels
 
@@ -48,8 +48,19 @@ def test_the_reference_follows_training(trained, towers, with_queries, name, not
 
 def test_few_queries_and_lost_dimensions_are_noticed():
     items = gaussian(100, 3) @ gaussian(3, 20, seed=2)
-    codes = {one.code for one in item_reference(inputs(items, gaussian(6, 20, seed=1)), seed=0).notices}
-    assert codes == {"reference-noisy", "rank-deficient"}
+    reference = item_reference(inputs(items, gaussian(6, 20, seed=1)), seed=0)
+    assert {one.code for one in reference.notices} == {"rank-deficient"}
+    spectrum = 1.0 / np.arange(1, 21)
+    reference = item_reference(inputs(gaussian(300, 20), gaussian(24, 20, seed=1) * spectrum), seed=0)
+    notice = noisy_reference(floor_rows(reference, neighbor_task(300, config()), None, config(), 1), 24)
+    assert notice.code == "reference-noisy"
+    assert "two halves of the 24 queries" in notice.text
+
+
+def test_a_balanced_model_with_many_queries_is_not_called_noisy():
+    """White items, isotropic queries: shrinkage is total because the truth is the identity, and all is well known."""
+    reference = item_reference(inputs(gaussian(300), gaussian(4000, seed=1)), seed=0)
+    assert noisy_reference(floor_rows(reference, neighbor_task(300, config()), None, config(), 2), 4000) is None
 
 
 def test_neighbours_exclude_self_by_id_even_under_dot():

@@ -39,7 +39,7 @@ def test_two_misspelled_keys_are_reported_together(tmp_path):
         ({"threads": "two"}, "threads", "a whole number", ""),
         ({"name": "a/b"}, "name", "letters, digits", ""),
         ({"tasks": ["retrive"]}, "tasks[0]", "'retrieve', 'similar' or 'cluster'", "did you mean 'retrieve'?"),
-        ({"target_recall": 1.5}, "target_recall", "less than or equal to 1", ""),
+        ({"target_recall": 1.5}, "target_recall", "less than 1", ""),
         ({"data": 5}, "data", "a table of keys", ""),
         ({"data": {}}, "data.items", "a value", 'source = "digits"'),
         ({"data": {"items": 3}}, "data.items", "a path in quotes", ""),

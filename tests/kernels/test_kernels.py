@@ -85,3 +85,22 @@ def test_generic_tile_gives_the_same_answers():
     rng = np.random.default_rng(0)
     ids, _ = exact_topk(rng.normal(size=(300, 19)), rng.normal(size=(40, 19)), 7, "l2", threads=2)
     assert printed.stdout.strip() == str(ids.tolist())
+
+
+def test_nothing_is_compiled_after_the_warm_up(tmp_path):
+    """A run's figures must not hold a compiler's time: searches of every kind meet compiled kernels only."""
+    from idxbench import ExactIndex, kmeans
+    from idxbench.kernels.compile import compile_kernels
+
+    compile_kernels()
+    before = {name: len(getattr(topk, name).signatures) for name in KERNELS}
+    items = np.random.default_rng(0).normal(size=(300, 4)).astype("f4")
+    np.save(tmp_path / "items.npy", items)
+    for source in (items, np.load(tmp_path / "items.npy", mmap_mode="r")):
+        for metric in ("dot", "cosine", "l2"):
+            for keep in (True, False):
+                for asked in (items[:1], items):
+                    ExactIndex(source, metric, threads=2, keep=keep).search(asked, 3)
+        ExactIndex(np.zeros_like(source), "dot").search(items[:9], 3)
+        kmeans(source, 3, seed=0)
+    assert {name: len(getattr(topk, name).signatures) for name in KERNELS} == before

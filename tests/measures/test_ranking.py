@@ -13,7 +13,9 @@ def check(spec, similarity="dot", trained="dot", n=500, d=8, same_space=False, s
     items = rng.normal(size=(n, d)) * np.exp(0.5 * rng.normal(size=(n, 1))) * scale + 0.5 * scale
     queries = rng.normal(size=(40, d)) * scale
     mapped_items, mapped_queries = transform(items, queries, spec, same_space=same_space)
-    return check_ranking(ExactIndex(items, trained), ExactIndex(mapped_items, similarity), queries, mapped_queries, 0)
+    before, after = ExactIndex(items, trained), ExactIndex(mapped_items, similarity)
+    heads = [before.search(queries, min(10, n))[0], after.search(mapped_queries, min(10, n))[0]]
+    return check_ranking(before, after, queries, mapped_queries, np.concatenate(heads, axis=1), 0)
 
 
 @pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
@@ -41,6 +43,19 @@ def test_neither_is_kept():
     nearly = check({"kind": "rescaled", "axis": 0, "factor": 1.01}, "l2", "l2")
     assert 0 < nearly.discordant_share < 0.2
     assert nearly.kept == "neither"
+
+
+def test_a_few_long_items_that_no_random_sample_holds_are_seen():
+    """100 of 20,000 unit rows have norm 3 and make up every answer by dot; normalized, they are like the rest."""
+    rng = np.random.default_rng(1)
+    items = rng.normal(size=(20_000, 16))
+    items /= np.linalg.norm(items, axis=1, keepdims=True)
+    items[:100] *= 3
+    queries = rng.normal(size=(40, 16))
+    mapped, asked = transform(items, queries, "normalized")
+    before, after = ExactIndex(items), ExactIndex(mapped, "cosine")
+    heads = np.concatenate([before.search(queries, 10)[0], after.search(asked, 10)[0]], axis=1)
+    assert check_ranking(before, after, queries, asked, heads, 0).kept == "neither"
 
 
 def test_discordant_pairs_by_hand():

@@ -28,7 +28,9 @@ def test_is_the_correlation_of_row_standardised_scores():
     np.testing.assert_allclose(_cosines(found.items.astype(float)), direct, atol=0.02)
 
 
-@pytest.mark.parametrize("gauge", ["diagonal", "dense", "shift", "query norms", "ill-conditioned"])
+@pytest.mark.parametrize(
+    "gauge", ["diagonal", "dense", "shift", "query norms", "ill-conditioned", "one axis x 3e6", "log-normal sigma 5"]
+)
 def test_no_gauge_moves_it(gauge):
     items, queries, rng = _data(n=200)
     before = _cosines(score_corr(items, queries).items.astype(float))
@@ -36,6 +38,8 @@ def test_no_gauge_moves_it(gauge):
     G = {
         "diagonal": np.diag(10.0 ** rng.uniform(-1, 1, d)),
         "dense": rng.normal(size=(d, d)),
+        "one axis x 3e6": np.diag([3e6, *np.ones(d - 1)]),
+        "log-normal sigma 5": np.diag(np.exp(5 * rng.normal(size=d))),
         "ill-conditioned": np.diag(10.0 ** np.linspace(-2, 2, d)) @ np.linalg.qr(rng.normal(size=(d, d)))[0],
     }.get(gauge, np.eye(d))
     shift = 5.0 if gauge == "shift" else 0.0

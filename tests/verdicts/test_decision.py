@@ -36,7 +36,7 @@ def cell(strategy, ef, recall, qps, *, build='{"M":8}', half=0.005, spread=0.01,
         row(strategy, "recall", recall, reference="task", low=recall - half, high=recall + half, n=n, **place),
         row(strategy, "recall", recall if own is None else own, reference="own", **place),
         row(strategy, "qps_batch", qps, low=qps * (1 - spread), high=qps * (1 + spread), **place),
-        row(strategy, "latency_p50", 1 / qps, **place),
+        row(strategy, "latency_p50", 1 / qps, low=(1 - spread) / qps, high=(1 + spread) / qps, **place),
     ]
 
 
@@ -92,7 +92,7 @@ def test_the_cheapest_strategy_wins_and_others_follow_by_speed():
     assert [one.strategy for one in decision.others] == ["c", "a"]
 
 
-def test_close_speeds_tie_and_the_smaller_index_stands_first():
+def test_close_speeds_tie_and_the_fastest_stands_first_whatever_its_size():
     rows = [
         *build("a", size=2e6),
         *cell("a", 20, 0.97, 510),
@@ -101,19 +101,48 @@ def test_close_speeds_tie_and_the_smaller_index_stands_first():
         *cell("c", 20, 0.97, 300),
     ]
     decision = decided(rows)
-    assert decision.best.strategy == "b"
-    assert [one.strategy for one in decision.ties] == ["a"]
+    assert decision.best.strategy == "a"
+    assert [one.strategy for one in decision.ties] == ["b"]
     assert [one.strategy for one in decision.others] == ["c"]
 
 
 def test_overlapping_intervals_tie_whatever_the_medians():
     assert [
-        t.strategy for t in decided([*cell("a", 20, 0.97, 500, spread=0.2), *cell("b", 20, 0.97, 400, spread=0.2)]).ties
+        t.strategy
+        for t in decided([*cell("a", 20, 0.97, 500, spread=0.2), *cell("b", 20, 0.97, 320, spread=0.25)]).ties
     ] == ["b"]
 
 
 def test_equals_stay_in_the_order_of_the_config():
-    assert decided([*cell("z", 20, 0.97, 500), *cell("a", 20, 0.97, 505)]).best.strategy == "z"
+    assert decided([*cell("z", 20, 0.97, 500), *cell("a", 20, 0.97, 500)]).best.strategy == "z"
+
+
+def test_replicates_are_one_candidate_as_good_as_the_worst():
+    """One seed of five that happens to reach the target recommends nothing."""
+    lucky = [
+        line
+        for seed, recall in enumerate((0.948, 0.948, 0.957, 0.948, 0.948))
+        for line in cell("raw", 80, recall, 500, build=f'{{"M":8,"seed":{seed}}}')
+    ]
+    decision = decided([*exact("raw", 1.0), *lucky])
+    assert decision.best is None
+    (miss,) = decision.misses
+    assert miss.build == '{"M":8}'
+    good = [line for seed in (0, 1) for line in cell("raw", 80, 0.97, 500, build=f'{{"M":8,"seed":{seed}}}')]
+    decision = decided(good)
+    assert (decision.best.build, decision.ties, decision.others) == ('{"M":8}', (), ())
+
+
+def test_no_ef_gets_beyond_an_exact_search_just_below_the_target():
+    rows = [*exact("n", 0.945), *cell("n", 320, 0.944, 100, own=0.999)]
+    assert "transform loss" in decided(rows).misses[0].reason
+
+
+def test_a_failed_search_does_not_unrecommend_its_index():
+    failure = {"strategy": "raw", "index": "hnswlib", "build": '{"M":8}', "searches": ["{}"], "reason": "zero"}
+    decision = decided(cell("raw", 40, 0.97, 500), failures=[failure])
+    assert decision.best is not None
+    assert decision.misses == ()
 
 
 def test_transform_loss_is_told_from_index_loss():
@@ -156,7 +185,7 @@ def test_failures_are_reasons():
 def test_speed_without_an_interval_says_less_not_more():
     def bare(strategy, qps):
         return [
-            r if r.metric != "qps_batch" else row(strategy, "qps_batch", qps, search='{"ef":20}', k=10)
+            r if r.metric != "latency_p50" else row(strategy, "latency_p50", 1 / qps, search='{"ef":20}', k=10)
             for r in cell(strategy, 20, 0.97, qps)
         ]
 
@@ -180,7 +209,7 @@ def test_words():
     lines = list(decision_lines(decided(rows)))
     assert lines[0] == (
         "Recall@10 of at least .95 against the task reference: a by dot in hnswlib M8 at ef 40 "
-        "(recall .970 .965–.975, 1.23k QPS, p50 810 µs, 1.00 MB)"
+        "(recall .970 .965–.975, p50 810 µs, 1.23k QPS, 1.00 MB)"
     )
     assert lines[1].startswith("b in hnswlib M8, hnswlib M16: no, transform loss")
     none = list(decision_lines(decided([*exact("b", 0.4), *cell("b", 80, 0.39, 100)])))
