@@ -66,22 +66,21 @@ def _unreachable(rows: Sequence[Measurement]) -> list[Notice]:
     for row in _named(rows, "unreachable_share"):
         if row.value > UNREACHABLE and (row.strategy not in worst or row.value > worst[row.strategy].value):
             worst[row.strategy] = row
+    if not worst:
+        return []
+    told = ", ".join(
+        f"{row.value:.1%} under {row.strategy} ({', '.join(filter(None, (row.index, plain_parameters(row.build))))})"
+        for row in worst.values()
+    )
     return [
         Notice(
             "unreachable-items",
-            f"{row.strategy}: {row.value:.1%} of the items have no path to them in {row.index} "
-            f"({plain_parameters(row.build)}): no query ever returns them, at any ef",
-            _why_unreachable(row),
+            f"items that no query can return at any ef, for want of a path to them: {told}",
+            "the ceiling in the table of indexes says what that costs recall. Under dot items of small norm are lost, "
+            "which may cost nothing; where the ceiling is low, take a strategy that keeps the scores and has a higher "
+            "one",
         )
-        for row in worst.values()
     ]
-
-
-def _why_unreachable(row: Measurement) -> str:
-    lost = "items of small norm are the ones lost under dot, if no query wants them nothing is; " * (
-        row.similarity == "dot"
-    )
-    return f"{lost}the table of indexes has the ceiling this puts on recall; a larger M, or another strategy, lifts it"
 
 
 def _short(rows: Sequence[Measurement]) -> list[Notice]:

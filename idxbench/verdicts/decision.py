@@ -198,7 +198,7 @@ def _reason(recalls: Sequence[Measurement], target: float, k: int, find: Find) -
     if ceiling is not None and ceiling.value < target:
         return (
             f"unreachable items: {1 - ceiling.value:.1%} of the true answers have no path to them, so no ef gets "
-            f"beyond {ceiling.value:.3f}; {where}: raise M, or change the strategy"
+            f"beyond {ceiling.value:.3f}; {where}: change the strategy, or try a larger M"
         )
     return f"ef range: {where}: raise ef, M or ef_construction"
 

@@ -36,8 +36,24 @@ def test_each_trouble_has_its_notice():
     assert codes(drift) == ["drift-not-measurable"]
 
 
-def test_the_worst_of_several_is_told_once_per_strategy():
-    notices = advise([BUILD.value("unreachable_share", v) for v in (0.1, 0.3, 0.2)], 0.95)
-    assert len(notices) == 1
-    assert "30.0%" in notices[0].text
-    assert "M=8" in notices[0].text
+def test_the_worst_of_several_builds_is_told_per_strategy_in_one_notice():
+    other = Where("retrieve", "other", "cosine", "hnswlib", '{"M":8}')
+    rows = [BUILD.value("unreachable_share", v) for v in (0.1, 0.3, 0.2)] + [other.value("unreachable_share", 0.5)]
+    (notice,) = advise(rows, 0.95)
+    assert "30.0% under raw (hnswlib, M=8), 50.0% under other (hnswlib, M=8)" in notice.text
+
+
+def test_labels_that_prefer_a_rejected_strategy_put_the_reference_in_doubt():
+    def strategy(name, overlap, label):
+        place = Where("retrieve", name, "dot", k=10)
+        return [
+            place.estimate(
+                "exact_overlap", Estimate(overlap, overlap - 0.01, min(1, overlap + 0.01), 99), reference="task"
+            ),
+            place.estimate("recall", Estimate(label, label - 0.02, label + 0.02, 99), reference="labels"),
+        ]
+
+    found = advise([*strategy("raw", 1.0, 0.6), *strategy("normalized", 0.3, 0.9)], 0.95)
+    assert [notice.code for notice in found] == ["metric-loss", "labels-disagree"]
+    assert "normalized (0.900" in found[1].text
+    assert "labels-disagree" not in codes(*strategy("raw", 1.0, 0.9), *strategy("normalized", 0.3, 0.91))
