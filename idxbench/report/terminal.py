@@ -3,6 +3,7 @@
 import io
 import os
 import sys
+from collections.abc import Iterator
 
 from rich.console import Console
 from rich.markup import escape
@@ -53,14 +54,10 @@ def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, ev
         Also the table of worst queries and slow answers.
     """
     _head(run, console)
-    retrieved = Figures(run, "retrieve")
-    if retrieved.rows:
-        console.print(strategies_table(run), "")
-        for k in run.info["config"]["k"]:
-            console.print(cells_table(run, k), "")
-            if everything:
-                console.print(tails_table(run, k), "")
-        console.print(indexes_table(run), "")
+    for table in _retrieve_tables(run, everything=everything):
+        # A run that was cut short has tables that nothing was measured for.
+        if table.row_count:
+            console.print(table, "")
     if Figures(run, "similar").rows:
         console.print(similar_table(run), "")
     if Figures(run, "cluster").rows:
@@ -69,6 +66,17 @@ def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, ev
     if run.info["status"] == "finished":
         _decisions(decisions, console)
     console.print(f"Written to {escape(str(run.path))}", soft_wrap=True)
+
+
+def _retrieve_tables(run: Run, *, everything: bool) -> Iterator[Table]:
+    if not Figures(run, "retrieve").rows:
+        return
+    yield strategies_table(run)
+    for k in run.info["config"]["k"]:
+        yield cells_table(run, k)
+        if everything:
+            yield tails_table(run, k)
+    yield indexes_table(run)
 
 
 def _head(run: Run, console: Console) -> None:
