@@ -1,12 +1,13 @@
 """Everything cheap that can be wrong is found here, before any work: shapes, depths, counts, values."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.bench.progress import Progress
+from idxbench.bench.progress import Advance, Progress
 from idxbench.config.schema import Config, Trained
 from idxbench.config.transforms import Rescaled
 from idxbench.data.check import VectorReport, check_vectors, check_widths
@@ -71,8 +72,8 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
     ConfigError, DataError
         What is wrong with the config or the data.
     """
-    with progress.stage("load", 1) as advance:
-        loaded = load(config.data, cache_root())
+    with progress.stage("load", 1000) as advance:
+        loaded = load(config.data, cache_root(), _in_thousandths(advance))
         given = loaded.dataset
         if given.queries is not None:
             check_widths(given.items, given.queries, loaded.where["items"], loaded.where["queries"])
@@ -87,7 +88,6 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
         n_items, n_queries = hold_out_counts(given, config.data.holdout)
         check_sizes(config, config_name, n_items, n_queries)
         check_transforms(config, config_name, int(given.items.shape[1]))
-        advance(1)
     with progress.stage("check and fingerprint", 2) as advance:
         # Before anything is held out or sampled, so that messages name the rows of the files.
         reports = {"items": check_vectors(given.items, loaded.where["items"])}
@@ -102,6 +102,20 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
         advance(1)
     notices = (*dataset.notices, *_notices(config, replace(loaded, dataset=dataset), reports, n_queries))
     return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_queries, notices)
+
+
+def _in_thousandths(advance: Advance) -> Callable[[int, int | None], None]:
+    """Turn the bytes of a download into steps of a bar of 1,000."""
+    shown = 0
+
+    def tell(done: int, total: int | None) -> None:
+        nonlocal shown
+        if total:
+            step = min(1000, 1000 * done // total)
+            advance(step - shown)
+            shown = step
+
+    return tell
 
 
 def check_transforms(config: Config, config_name: str, n_dims: int) -> None:

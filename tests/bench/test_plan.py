@@ -59,3 +59,15 @@ def test_without_queries_nothing_is_retrieved():
     assert plan.tasks == ("similar", "cluster")
     assert plan.builds == ()
     assert plan.notices[0].code == "no-queries"
+
+
+def test_a_download_moves_the_bar():
+    from idxbench.bench.inputs import _in_thousandths
+
+    steps = []
+    tell = _in_thousandths(steps.append)
+    for done in (0, 250, 500, 1000):
+        tell(done, 1000)
+    tell(5, None)
+    assert sum(steps) == 1000
+    assert steps[:2] == [0, 250]
