@@ -75,19 +75,7 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
     with progress.stage("load", 1000) as advance:
         loaded = load(config.data, cache_root(), _in_thousandths(advance))
         given = loaded.dataset
-        if given.queries is not None:
-            check_widths(given.items, given.queries, loaded.where["items"], loaded.where["queries"])
-            if config.data.holdout:
-                raise ConfigError(
-                    Problem(
-                        f"{config_name}: data.holdout",
-                        "queries from the data or from holdout, not both",
-                        f"holdout = {config.data.holdout}, and the data brings queries of its own",
-                    )
-                )
-        n_items, n_queries = hold_out_counts(given, config.data.holdout)
-        check_sizes(config, config_name, n_items, n_queries)
-        check_transforms(config, config_name, int(given.items.shape[1]))
+        _, n_queries = check_shapes(config, config_name, loaded)
     with progress.stage("check and fingerprint", 2) as advance:
         # Before anything is held out or sampled, so that messages name the rows of the files.
         reports = {"items": check_vectors(given.items, loaded.where["items"])}
@@ -102,6 +90,31 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
         advance(1)
     notices = (*dataset.notices, *_notices(config, replace(loaded, dataset=dataset), reports, n_queries))
     return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_queries, notices)
+
+
+def check_shapes(config: Config, config_name: str, loaded: Loaded) -> tuple[int, int]:
+    """Compare the config with the shapes of the data, before a value is read; return the items and queries to be.
+
+    Raises
+    ------
+    ConfigError, DataError
+        Widths, holdout, depths, counts, axes or scales that do not fit.
+    """
+    given = loaded.dataset
+    if given.queries is not None:
+        check_widths(given.items, given.queries, loaded.where["items"], loaded.where["queries"])
+        if config.data.holdout:
+            raise ConfigError(
+                Problem(
+                    f"{config_name}: data.holdout",
+                    "queries from the data or from holdout, not both",
+                    f"holdout = {config.data.holdout}, and the data brings queries of its own",
+                )
+            )
+    n_items, n_queries = hold_out_counts(given, config.data.holdout)
+    check_sizes(config, config_name, n_items, n_queries)
+    check_transforms(config, config_name, int(given.items.shape[1]))
+    return n_items, n_queries
 
 
 def _in_thousandths(advance: Advance) -> Callable[[int, int | None], None]:

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from idxbench.bench.inputs import check_sizes, check_transforms
+from idxbench.bench.inputs import check_shapes, check_sizes, check_transforms
 from idxbench.bench.plan import Plan, make_plan
 from idxbench.bench.runner import Request
 from idxbench.config.schema import Config, FilesData, GaussianData
-from idxbench.data.check import check_widths
-from idxbench.data.load import hold_out_counts, load
+from idxbench.data.load import load
 from idxbench.machine import resolve_threads
 from idxbench.truth.cache import cache_root
 
@@ -46,16 +45,12 @@ def preview(request: Request) -> Preview:
     data = config.data
     n_items = n_queries = n_dims = None
     if isinstance(data, FilesData):
-        dataset = load(data, cache_root()).dataset
-        if dataset.queries is not None:
-            check_widths(dataset.items, dataset.queries, "items", "queries")
-        n_dims = int(dataset.items.shape[1])
-        n_items, n_queries = hold_out_counts(dataset, data.holdout)
-        check_sizes(config, request.config_name, n_items, n_queries)
+        loaded = load(data, cache_root())
+        n_dims = int(loaded.dataset.items.shape[1])
+        n_items, n_queries = check_shapes(config, request.config_name, loaded)
     elif isinstance(data, GaussianData):
         n_items, n_queries, n_dims = data.n_items, data.n_queries, data.n_dims
         check_sizes(config, request.config_name, n_items, n_queries)
-    if n_dims is not None:
         check_transforms(config, request.config_name, n_dims)
     if n_queries is not None and config.measure.queries:
         n_queries = min(n_queries, config.measure.queries)

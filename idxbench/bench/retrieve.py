@@ -1,7 +1,7 @@
 """The retrieve task: what a strategy loses by itself, and what each index loses on top."""
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -48,16 +48,9 @@ class Reference:
             return np.zeros(len(self.queries), bool)
         return np.asarray(~np.any(self.queries, axis=1))
 
-    def recall(self, ids: NDArray[np.int64], k: int) -> NDArray[np.float64]:
-        """Return each query's recall@k of found ids, ties at the k-th score credited; NaN for pointless queries."""
-        values = recall_per_query(
-            ids,
-            self.truth.neighbors.ids,
-            k,
-            found_scores=_scores_for(self.exact, self.queries, ids),
-            truth_scores=self.truth.neighbors.scores,
-        )
-        return np.where(self.pointless, np.nan, values)
+    def recalls(self, ids: NDArray[np.int64], depths: Sequence[int]) -> dict[int, NDArray[np.float64]]:
+        """Return each query's recall of found ids at every depth; NaN for pointless queries."""
+        return _recalls(self.exact, self.queries, self.truth, ids, depths, self.pointless)
 
     def label_recall(self, ids: NDArray[np.int64], k: int) -> NDArray[np.float64] | None:
         """Return each query's share of same-label answers; None where there are no labels."""
@@ -75,8 +68,21 @@ class StrategyResult:
     rows: list[Measurement]
 
 
-def _scores_for(exact: ExactIndex, queries: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:
-    return exact.score_ids(np.asarray(queries), ids)
+def _recalls(
+    exact: ExactIndex,
+    queries: NDArray[Any],
+    truth: Truth,
+    ids: NDArray[np.int64],
+    depths: Sequence[int],
+    left_out: NDArray[np.bool_],
+) -> dict[int, NDArray[np.float64]]:
+    """Grade found ids against a truth, ties at the k-th score credited; they are scored once for all depths."""
+    scores = exact.score_ids(np.asarray(queries), ids)
+    neighbors = truth.neighbors
+    graded = {
+        k: recall_per_query(ids, neighbors.ids, k, found_scores=scores, truth_scores=neighbors.scores) for k in depths
+    }
+    return {k: np.where(left_out, np.nan, values) for k, values in graded.items()}
 
 
 def measure_strategy(
@@ -90,10 +96,9 @@ def measure_strategy(
         where.value("score_change", _finite(ranking.score_change), reference="task"),
         where.value("discordant_share", ranking.discordant_share, reference="task"),
     ]
-    overlap = {}
+    overlap = reference.recalls(truth.neighbors.ids, config.k)
     for k in config.k:
         place = where.at(k)
-        overlap[k] = reference.recall(truth.neighbors.ids, k)
         estimate = mean_interval(overlap[k], seed=config.seed)
         lost = Estimate(1 - estimate.value, 1 - estimate.high, 1 - estimate.low, estimate.n)
         rows.append(place.estimate("exact_overlap", estimate, reference="task"))
@@ -197,12 +202,26 @@ def cell_results(
         where = _place(build, compact_json(search))
         rows: list[Measurement] = []
         samples: dict[str, NDArray[Any]] = {"latency": timing.single_s.astype(np.float32)}
+        embedded = strategy.embedded
+        own = _recalls(
+            embedded.exact,
+            np.asarray(embedded.queries),
+            strategy.truth,
+            timing.ids,
+            config.k,
+            reference.pointless,
+        )
+        task = reference.recalls(timing.ids, config.k)
         for k in config.k:
-            rows += _recall_rows(where.at(k), timing, strategy, reference, config, samples)
+            graded = {"own": own[k], "task": task[k]}
+            labelled = reference.label_recall(timing.ids, k)
+            if labelled is not None:
+                graded["labels"] = labelled
+            rows += _recall_rows(where.at(k), graded, strategy.overlap[k], config, samples)
         rows += _time_rows(where.at(max(config.k)), timing)
-        graded = samples[f"recall_own@{max(config.k)}"]
-        own = float(np.nanmean(graded)) if np.isfinite(graded).any() else math.nan
-        yield CellResult(search, rows, samples, own)
+        deepest = own[max(config.k)]
+        found = float(np.nanmean(deepest)) if np.isfinite(deepest).any() else math.nan
+        yield CellResult(search, rows, samples, found)
 
 
 def _place(build: Build, search: str) -> Where:
@@ -212,27 +231,12 @@ def _place(build: Build, search: str) -> Where:
 
 def _recall_rows(
     where: Where,
-    timing: SearchTiming,
-    strategy: StrategyResult,
-    reference: Reference,
+    graded: Mapping[str, NDArray[np.float64]],
+    overlap: NDArray[np.float64],
     config: Config,
     samples: dict[str, NDArray[Any]],
 ) -> list[Measurement]:
     k = where.k
-    embedded = strategy.embedded
-    mapped = np.asarray(embedded.queries)
-    own = recall_per_query(
-        timing.ids,
-        strategy.truth.neighbors.ids,
-        k,
-        found_scores=_scores_for(embedded.exact, mapped, timing.ids),
-        truth_scores=strategy.truth.neighbors.scores,
-    )
-    own = np.where(reference.pointless, np.nan, own)
-    graded = {"own": own, "task": reference.recall(timing.ids, k)}
-    labelled = reference.label_recall(timing.ids, k)
-    if labelled is not None:
-        graded["labels"] = labelled
     rows = []
     for name, values in graded.items():
         samples[f"recall_{name}@{k}"] = values.astype(np.float32)
@@ -243,7 +247,7 @@ def _recall_rows(
             where.value("zero_recall_share", told.zero_share, n=told.mean.n, reference=name),
         ]
     # Paired by query: the loss of the index on top of what the strategy's exact search already lost.
-    loss = mean_interval(strategy.overlap[k] - graded["task"], seed=config.seed, bounds=(-1.0, 1.0))
+    loss = mean_interval(overlap - graded["task"], seed=config.seed, bounds=(-1.0, 1.0))
     rows.append(where.estimate("index_loss", loss, reference="task"))
     return rows
 
