@@ -1,4 +1,4 @@
-"""The machine as a process sees it: usable cores, processor, memory, versions."""
+"""The machine as a process sees it: usable cores, processor, memory, versions, caches."""
 
 import os
 import platform
@@ -26,6 +26,16 @@ def _quota_cores() -> int | None:
 def resolve_threads(threads: int | None) -> int:
     """Turn a requested thread count into a real one; None and 0 mean every usable core."""
     return threads if threads else usable_cores()
+
+
+def cache_root() -> Path:
+    """Return the folder of all caches: ``IDXBENCH_CACHE_DIR``, or the user's cache folder."""
+    chosen = os.environ.get("IDXBENCH_CACHE_DIR")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+
+    return platformdirs.user_cache_path("idxbench")
 
 
 def processor() -> str:

@@ -20,6 +20,7 @@ def loaded_after(code: str) -> set[str]:
         "import idxbench",
         "from idxbench.cli import main; main(['--help'])",
         "from idxbench.cli import main; main(['run', '--help'])",
+        "from idxbench.cli import main; main(['truth', '--help'])",
         "from idxbench.config.load import parse_config; parse_config({'data': {'source': 'digits'}})",
     ],
 )

@@ -8,26 +8,42 @@ import numpy as np
 def compile_kernels() -> float:
     """Compile or load every kernel for the types the program uses; return the seconds it took.
 
-    Seconds the first time on a machine, tenths when Numba's disk cache holds them.
+    Seconds the first time on a machine, tenths when the disk cache holds them.
     """
     start = time.perf_counter()
-    from idxbench.kernels import topk
+    from idxbench.kernels import clustering, codes, encode, floats, heaps
 
-    rows, no_bias = np.ones((1, 1), np.float32), np.zeros(1, np.float32)
-    panels = topk.pack_panels(rows)
-    heap_scores, heap_ids = np.full((1, 1), -np.inf, np.float32), np.full((1, 1), topk.NO_ID)
-    thresholds = np.full(topk.LANES, np.inf, np.float32)  # lanes that hold no query must never pass
-    thresholds[0] = -np.inf
-    mapped = rows.copy()
-    mapped.flags.writeable = False
-    for items in (rows, mapped):  # a memory map is a type of its own to Numba
-        topk.scan(items, no_bias, 0, panels, heap_scores, heap_ids, thresholds)
-        topk.scan_few(items, no_bias, 0, rows, heap_scores, heap_ids)
-    labels, best = np.zeros(1, np.int64), np.zeros(1, np.float32)
-    topk.assign(rows, panels, np.where(np.isinf(thresholds), -np.inf, 0).astype(np.float32), labels, best)
-    labels[:] = 0
-    topk.accumulate(rows, labels, np.zeros((1, 1)), np.zeros(1, np.int64))
-    exact, scores = np.ones((1, 1)), np.full((1, 1), -np.inf)
-    topk.score_candidates(exact, exact[None], False, scores)
-    topk.scan_float64(exact, exact, 0, False, scores, heap_ids)
+    rows = np.ones((1, 1), np.float32)
+    rows.flags.writeable = False  # as memory maps are: a type of its own to Numba, and the only one in use
+    one, none, wide = np.ones(1), np.zeros(0), np.ones((1, 1))
+    exact = heaps.Exact(rows, np.zeros((0, 1), np.float32), none, False)
+    order, norms = np.zeros(1, np.int32), np.ones(1, np.float32)
+    found = heaps.Found(
+        np.full((1, 1), -np.inf), np.full((1, 1), heaps.NO_ID), np.ones((1, 2)), one, np.full(1, -np.inf, np.float32)
+    )
+    heaps.set_limits(found)
+    encode.row_sums(rows, one, np.ones(1))
+    block = codes.CodeBlock(
+        np.zeros((1, 1, codes.LANES, 4), np.uint8),
+        np.zeros((1, 4), np.float32),
+        np.ones((1, 2), np.float32),
+        np.zeros((0, codes.LANES), np.float32),
+        order,
+    )
+    encode.encode_panels(rows, one, one, one, none, 0, 1, block)
+    asked = codes.QueryCodes(
+        np.zeros((1, codes.WORDS), np.int32), np.zeros((1, 4), np.float32), norms, np.zeros(1, np.int32), norms
+    )
+    encode.encode_rows(wide, asked.codes, asked.bounds, asked.excess)
+    codes.scan_codes(block, exact, 0, (0, 1), asked, wide, found)
+    panels = floats.QueryPanels(floats.pack_panels(rows), norms, np.ones(floats.LANES, np.float32))
+    floats.scan(floats.FloatBlock(rows, np.zeros(0, np.float32), norms, order), exact, 0, (0, 1), panels, wide, found)
+    floats.scan_few(exact, 0, np.ones((1, 1), np.float32), one, False, wide, found)
+    heaps.merge_heaps(found.scores, found.ids, found.scores.copy(), found.ids.copy())
+    heaps.sort_heaps(found.scores, found.ids)
+    heaps.score_pairs(wide, exact, np.zeros((1, 1), np.int64), np.ones((1, 1)))
+    labels, single = np.zeros(1, np.int64), np.ones((1, 1), np.float32)
+    tiles, bias = clustering.pack_centroids(single, np.zeros(1, np.float32))
+    clustering.assign(single, tiles, bias, labels, np.zeros(1, np.float32))
+    clustering.accumulate(single, labels, np.zeros((1, 1)), np.zeros(1, np.int64))
     return time.perf_counter() - start

@@ -14,20 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
+from idxbench.machine import cache_root
 from idxbench.truth.exact import KERNEL_VERSION, Neighbors
 
 # The oldest entries go when the cache outgrows this.
 LIMIT_BYTES = 4 << 30
-
-
-def cache_root() -> Path:
-    """Return the folder of all caches: ``IDXBENCH_CACHE_DIR``, or the user's cache folder."""
-    chosen = os.environ.get("IDXBENCH_CACHE_DIR")
-    if chosen:
-        return Path(chosen)
-    import platformdirs
-
-    return Path(platformdirs.user_cache_dir("idxbench"))
 
 
 def truth_key(items: str, queries: str, metric: str, k: int, weight: str = "") -> str:
@@ -49,7 +40,7 @@ def read_truth(key: str) -> CachedTruth | None:
     path = _path(key)
     try:
         with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            neighbors = Neighbors(stored["ids"], stored["scores"], int(stored["n_uncertified"]))
+            neighbors = Neighbors(stored["ids"], stored["scores"], str(stored["engine"]), int(stored["n_scored"]))
             seconds = float(stored["seconds"])
         path.touch()
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
@@ -68,7 +59,8 @@ def write_truth(key: str, truth: CachedTruth) -> None:
             part,
             ids=found.ids,
             scores=found.scores,
-            n_uncertified=found.n_uncertified,
+            engine=found.engine,
+            n_scored=found.n_scored,
             seconds=truth.seconds,
         )
         part.replace(path)

@@ -76,4 +76,4 @@ def check_given(index: ExactIndex, queries: NDArray[Any], given: NDArray[np.int6
 def as_neighbors(index: ExactIndex, queries: NDArray[Any], given: NDArray[np.int64], k: int) -> Neighbors:
     """Turn given ids into a truth, scored in float64."""
     ids = np.ascontiguousarray(given[:, :k])
-    return Neighbors(ids, index.score_ids(queries, ids), 0)
+    return Neighbors(ids, index.score_ids(queries, ids))

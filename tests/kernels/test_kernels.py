@@ -1,28 +1,45 @@
 """Each kernel against its twin, on integers (exact, full of ties) and at the edges of its tile."""
 
+import json
 import os
+import platform
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idxbench.kernels import topk
-from tests.kernels.registry import KERNELS, Size
+from idxbench.kernels import clustering, codes, encode, floats, heaps
+from tests.kernels.registry import FIRST_ID, KERNELS, Size, exact_of, found_for
+
+MODULES = (clustering, codes, encode, floats, heaps)
+
+
+def _kernels():
+    """The kernels of each module that are its own, not helpers that other kernels call."""
+    for module in MODULES:
+        for name, value in vars(module).items():
+            if hasattr(value, "py_func") and value.__module__ == module.__name__ and not is_helper(value):
+                yield name, value
+
+
+def is_helper(function) -> bool:
+    source = Path(function.py_func.__code__.co_filename).read_text().splitlines()
+    return source[function.py_func.__code__.co_firstlineno - 1] == "@helper"
 
 
 def test_every_kernel_has_a_twin():
-    compiled = {name for name, value in vars(topk).items() if hasattr(value, "py_func") and not name.startswith("_")}
-    assert compiled == set(KERNELS)
+    assert {name for name, _ in _kernels()} == set(KERNELS)
 
 
 def _check(name: str, size: Size, seed: int) -> None:
     entry = KERNELS[name]
     inputs = entry.make(size, np.random.default_rng(seed))
     for fast, slow in zip(entry.fast(*inputs), entry.slow(*inputs), strict=True):
-        np.testing.assert_array_equal(fast, slow)
+        np.testing.assert_allclose(fast, slow, rtol=entry.rtol)
 
 
 @pytest.mark.parametrize("name", KERNELS)
@@ -39,68 +56,122 @@ def test_agrees_with_twin(name, n, q, d, k, seed):
 
 
 @pytest.mark.parametrize("name", KERNELS)
-@pytest.mark.parametrize("n", [topk.ROWS - 1, topk.ROWS, topk.ROWS + 1, 2 * topk.ROWS])
-@pytest.mark.parametrize("q", [1, topk.LANES - 1, topk.LANES, topk.LANES + 1])
+@pytest.mark.parametrize("n", [floats.GROUP - 1, floats.GROUP, floats.GROUP + 1, floats.LANES, floats.LANES + 1])
+@pytest.mark.parametrize("q", [1, floats.GROUP, floats.GROUP + 1, floats.LANES - 1, floats.LANES, floats.LANES + 1])
 def test_edges_of_the_tile(name, n, q):
     _check(name, Size(n, q, 3, 2), seed=n * q)
 
 
-def test_rows_beyond_one_cache_block():
-    """More rows than one inner block: ids and ties must go on where the block before ended."""
+@pytest.mark.parametrize("name", ["scan", "scan_codes"])
+def test_rows_beyond_one_cache_block(name):
+    """More rows than one pass over the queries: ids and ties must go on where the pass before ended."""
     d = 64
-    n = topk.CACHE_FLOATS // d + topk.ROWS + 1
-    _check("scan", Size(n, 2, d, 5), seed=1)
+    n = max(floats.CACHE_FLOATS // d + floats.GROUP, codes.CHUNK_BYTES // d + codes.LANES) + 1
+    _check(name, Size(n, 2, d, 5), seed=1)
 
 
-def test_equal_scores_keep_the_lowest_ids_in_order():
-    rows = np.ones((50, 4), np.float32)
-    ids, scores = KERNELS["scan"].fast(rows, np.zeros(50, np.float32), np.ones((3, 4), np.float32), 7)
+@pytest.mark.parametrize("name", ["scan", "scan_codes", "scan_few"])
+def test_equal_scores_keep_the_lowest_ids_in_order(name):
+    rows, order = np.ones((50, 4), np.float32), np.random.default_rng(0).permutation(50).astype(np.int32)
+    rows.flags.writeable = False
+    ids, scores = KERNELS[name].fast(rows, np.ones((3, 4), np.float32), 7, False, order)
     assert ids.tolist() == [[5, 6, 7, 8, 9, 10, 11]] * 3
     assert (scores == 4).all()
 
 
-def test_nan_is_never_kept():
-    rows = np.array([[np.nan], [1.0], [2.0]], np.float32)
-    ids, scores = KERNELS["scan"].fast(rows, np.zeros(3, np.float32), np.ones((1, 1), np.float32), 3)
-    assert ids[0, :2].tolist() == [7, 6]
-    assert scores[0, 2] == -np.inf
+@pytest.mark.parametrize("bad", [np.nan, np.inf, 1e20, 1e-20])
+def test_rows_that_float32_sums_badly_stop_the_quick_scan(bad):
+    rows = np.array([[1.0], [bad], [2.0]], np.float32)
+    rows.flags.writeable = False
+    query = np.ones((1, 1))
+    found = found_for(query, 3, False)
+    exact = exact_of(rows, False)
+    assert floats.scan_few(exact, FIRST_ID, query.astype(np.float32), np.ones(1), False, query, found) == -1
+    sums = np.zeros(3)
+    encode.row_sums(rows, np.zeros(1), sums)
+    assert np.isfinite(sums[1]) == np.isfinite(bad)
 
 
-def test_generic_tile_gives_the_same_answers():
-    """The tile of CPUs without 512-bit registers, forced by Numba's own variables, in a process of its own."""
-    code = (
-        "import numpy as np\n"
-        "from idxbench.kernels import topk\n"
-        "assert (topk.ROWS, topk.LANES) == (6, 16), (topk.ROWS, topk.LANES)\n"
-        "from idxbench import exact_topk\n"
-        "rng = np.random.default_rng(0)\n"
-        "ids, scores = exact_topk(rng.normal(size=(300, 19)), rng.normal(size=(40, 19)), 7, 'l2', threads=2)\n"
-        "print(ids.tolist())\n"
+def test_codes_keep_their_bound_on_extreme_widths():
+    """Sums of 255 x 127 over the widest vectors the codes take: nothing overflows 32 bits."""
+    d, rng = codes.MAX_DIMS, np.random.default_rng(0)
+    items = np.sign(rng.normal(size=(40, d))).astype(np.float32)
+    items[:20] = items[0]
+    items.flags.writeable = False
+    queries = np.concatenate([items[:1], -items[:1], items[30:31]])
+    for by_distance in (False, True):
+        inputs = items, queries, 5, by_distance, np.arange(40, dtype=np.int32)
+        for fast, slow in zip(KERNELS["scan_codes"].fast(*inputs), KERNELS["scan_codes"].slow(*inputs), strict=True):
+            np.testing.assert_array_equal(fast, slow)
+
+
+GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
+# AVX2 and its 16-bit multiply-add, without anything newer.
+AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2,+ssse3,+sse2,+popcnt,+bmi,+bmi2"}
+# 512-bit registers without the product of bytes.
+AVX512 = {
+    "NUMBA_CPU_NAME": "skylake-avx512",
+    "NUMBA_CPU_FEATURES": AVX2["NUMBA_CPU_FEATURES"] + ",+avx512f,+avx512bw,+avx512vl,+avx512dq,+avx512cd",
+}
+SEARCHES = """
+import json
+import numpy as np
+from idxbench import ExactIndex
+from idxbench.kernels import codes
+rng = np.random.default_rng(0)
+items, queries = rng.normal(size=(300, 19)).astype("f4"), rng.normal(size=(70, 19)).astype("f4")
+answers = []
+for metric in ("dot", "cosine", "l2"):
+    for engine in ("codes", "floats"):
+        index = ExactIndex(items, metric, threads=2, engine=engine)
+        for asked in (queries, queries[:1]):
+            found = index.neighbors(asked, 7)
+            assert found.engine == engine
+            answers.append([found.ids.tolist(), found.scores.round(12).tolist()])
+print(json.dumps([codes.GROUP, codes.LANES, codes.BYTE_DOT, answers]))
+"""
+
+
+def _search_in_a_process(settings: dict[str, str]) -> list:
+    printed = subprocess.run(
+        [sys.executable, "-c", SEARCHES], env=os.environ | settings, capture_output=True, text=True, check=False
     )
-    forced = os.environ | {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
-    printed = subprocess.run([sys.executable, "-c", code], env=forced, capture_output=True, text=True, check=False)
     assert printed.returncode == 0, printed.stderr
-    from idxbench import exact_topk
+    return json.loads(printed.stdout)
 
-    rng = np.random.default_rng(0)
-    ids, _ = exact_topk(rng.normal(size=(300, 19)), rng.normal(size=(40, 19)), 7, "l2", threads=2)
-    assert printed.stdout.strip() == str(ids.tolist())
+
+@pytest.mark.parametrize(("settings", "tile"), [(GENERIC, [6, 16, ""]), (AVX2, [6, 16, ""]), (AVX512, [12, 32, ""])])
+def test_other_cpus_give_the_same_answers(settings, tile):
+    """The tiles of lesser CPUs, forced by Numba's own variables, in processes of their own."""
+    if platform.machine() != "x86_64":
+        settings, tile = GENERIC, [6, 16, ""]
+    elif settings is AVX512 and not floats.LANES == 32:
+        pytest.skip("this CPU has no 512-bit registers to run that code")
+    *used, answers = _search_in_a_process(settings)
+    assert used == tile
+    assert answers == _search_in_a_process({})[-1]
 
 
 def test_nothing_is_compiled_after_the_warm_up(tmp_path):
     """A run's figures must not hold a compiler's time: searches of every kind meet compiled kernels only."""
-    from idxbench import ExactIndex, kmeans
+    from idxbench import ExactIndex, exact_topk, kmeans
     from idxbench.kernels.compile import compile_kernels
 
+    # Other tests hand kernels what the program never does: a process of its own would be clean, and slow.
     compile_kernels()
-    before = {name: len(getattr(topk, name).signatures) for name in KERNELS}
-    items = np.random.default_rng(0).normal(size=(300, 4)).astype("f4")
+    before = {name: len(kernel.signatures) for name, kernel in _kernels()}
+    items = np.random.default_rng(0).normal(size=(300, 8)).astype("f4")
+    items[:, 4:] = 0
     np.save(tmp_path / "items.npy", items)
-    for source in (items, np.load(tmp_path / "items.npy", mmap_mode="r")):
-        for metric in ("dot", "cosine", "l2"):
-            for keep in (True, False):
-                for asked in (items[:1], items):
-                    ExactIndex(source, metric, threads=2, keep=keep).search(asked, 3)
-        ExactIndex(np.zeros_like(source), "dot").search(items[:9], 3)
+    for source in (items, np.load(tmp_path / "items.npy", mmap_mode="r"), items.astype(float) + 1e-9):
+        for metric in ("dot", "cosine", "l2", "covariance"):
+            weight = np.eye(8) if metric == "covariance" else None
+            for asked in (items[:1], items):
+                exact_topk(source, asked, 3, metric, weight=weight, threads=2)
+                exact_topk([source, source], asked, 3, metric, weight=weight, threads=2)
+                for engine in ("codes", "floats"):
+                    index = ExactIndex(source, metric, weight=weight, threads=2, engine=engine)
+                    index.search(asked, 3)
+                    index.score_ids(asked, np.zeros((len(asked), 2), np.int64))
         kmeans(source, 3, seed=0)
-    assert {name: len(getattr(topk, name).signatures) for name in KERNELS} == before
+    assert {name: len(kernel.signatures) for name, kernel in _kernels()} == before

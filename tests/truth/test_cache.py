@@ -15,14 +15,14 @@ def folder(tmp_path, monkeypatch):
 
 
 def truth(n=3):
-    return CachedTruth(Neighbors(np.arange(n)[:, None], np.ones((n, 1)), 1), 2.5)
+    return CachedTruth(Neighbors(np.arange(n)[:, None], np.ones((n, 1)), "codes", 7), 2.5)
 
 
 def test_what_was_written_is_read():
     write_truth("k", truth())
     found = read_truth("k")
     np.testing.assert_array_equal(found.neighbors.ids, [[0], [1], [2]])
-    assert (found.seconds, found.neighbors.n_uncertified) == (2.5, 1)
+    assert (found.seconds, found.neighbors.engine, found.neighbors.n_scored) == (2.5, "codes", 7)
     assert read_truth("other") is None
 
 

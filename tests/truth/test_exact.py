@@ -125,27 +125,135 @@ def test_threads_and_kept_copies_change_nothing(metric, n_queries):
         np.testing.assert_array_equal(scores, results[0][1])
 
 
-def test_tight_clusters_far_apart_need_the_float64_search():
-    """Neighbours within 1e-4 of each other, 100 from the rest: float32 products can't tell them apart."""
+@pytest.mark.parametrize("engine", ["codes", "floats"])
+def test_tight_clusters_far_apart_are_told_apart(engine):
+    """Neighbours within 1e-4 of each other, 100 from the rest: neither float32 products nor codes can tell."""
     rng = np.random.default_rng(5)
     centers = 100 * rng.normal(size=(20, 16))
     items = (centers[rng.integers(0, 20, 4000)] + 1e-4 * rng.normal(size=(4000, 16))).astype(np.float32)
-    found = ExactIndex(items, "l2", threads=2).neighbors(items[:50], 10)
-    assert found.n_uncertified == 50
+    found = ExactIndex(items, "l2", threads=2, engine=engine).neighbors(items[:50], 10)
+    # A whole cluster of some 200 passes for every query, the rest is left out.
+    assert 50 * 100 < found.n_scored < 50 * 1000
     expected, _ = twin.topk(items, items[:50], 10, "l2")
     np.testing.assert_array_equal(found.ids, expected)
 
 
-def test_data_far_from_the_origin_is_centred_and_needs_no_float64_search():
-    rng = np.random.default_rng(5)
-    items, queries = rng.normal(size=(5000, 16)) + 1e3, rng.normal(size=(50, 16)) + 1e3
-    assert ExactIndex(items, "l2", threads=2).neighbors(queries, 10).n_uncertified == 0
+@pytest.mark.parametrize("engine", ["codes", "floats"])
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_engine_on_every_kind_of_data(metric, kind, engine):
+    rng = np.random.default_rng(13)
+    items, queries = _data(kind, 700, 20, rng), _data(kind, 150, 20, rng)
+    weight = _weight(20, rng) if metric == "covariance" else None
+    for asked in (queries, queries[:3]):
+        found = ExactIndex(items, metric, weight=weight, threads=2, engine=engine).neighbors(asked, 11)
+        assert found.engine == engine
+        _agrees(items, asked, 11, metric, weight, found.ids, found.scores.astype(np.float32))
 
 
-def test_ordinary_data_needs_no_float64_search():
+@pytest.mark.parametrize("engine", ["codes", "floats"])
+@pytest.mark.parametrize("metric", METRICS)
+def test_the_choice_of_engine_changes_no_digit(metric, engine):
+    rng = np.random.default_rng(2)
+    items, queries = rng.normal(size=(3000, 30)).astype("f4"), rng.normal(size=(200, 30)).astype("f4")
+    weight = _weight(30, rng) if metric == "covariance" else None
+    one = ExactIndex(items, metric, weight=weight, threads=2, engine=engine).neighbors(queries, 20)
+    other = ExactIndex(items, metric, weight=weight, threads=1, keep=False).neighbors(queries, 20)
+    np.testing.assert_array_equal(one.ids, other.ids)
+    np.testing.assert_array_equal(one.scores, other.scores)
+
+
+@pytest.mark.parametrize("engine", ["codes", "floats"])
+def test_few_pairs_are_scored_in_float64(engine):
+    """Of 20,000 items, those on the way to the best 10: 10 (1 + ln 2000) = 86 in a random order, and near ones."""
     rng = np.random.default_rng(5)
     items, queries = rng.normal(size=(20_000, 32)).astype("f4"), rng.normal(size=(200, 32)).astype("f4")
-    assert ExactIndex(items, "dot", threads=2).neighbors(queries, 10).n_uncertified == 0
+    scored = {
+        metric: ExactIndex(items, metric, threads=2, engine=engine).neighbors(queries, 10).n_scored / 200
+        for metric in ("dot", "cosine", "l2")
+    }
+    # Dot looks at large norms first, where a heap fills with better scores.
+    assert all(40 < value < 250 for value in scored.values()), scored
+
+
+@pytest.mark.parametrize("engine", ["codes", "floats"])
+def test_data_far_from_the_origin_is_centred(engine):
+    rng = np.random.default_rng(5)
+    items, queries = rng.normal(size=(5000, 16)) + 1e3, rng.normal(size=(50, 16)) + 1e3
+    assert ExactIndex(items, "l2", threads=2, engine=engine).neighbors(queries, 10).n_scored < 50 * 200
+
+
+def test_an_axis_that_dwarfs_the_others_costs_no_codes():
+    """One item axis x 1000, the query axis divided: every score is as before, and so is the work."""
+    rng = np.random.default_rng(5)
+    items, queries = rng.normal(size=(20_000, 32)).astype("f4"), rng.normal(size=(200, 32)).astype("f4")
+    plain = ExactIndex(items, threads=2, engine="codes").neighbors(queries, 10)
+    items[:, 0] *= 1024
+    queries[:, 0] /= 1024
+    for keep in (True, False):
+        found = ExactIndex(items, threads=2, engine="codes", keep=keep).neighbors(queries, 10)
+        np.testing.assert_array_equal(found.ids, plain.ids)
+        assert found.n_scored < 2.5 * plain.n_scored
+
+
+def test_spread_norms_are_read_from_the_largest_down():
+    rng = np.random.default_rng(5)
+    items = rng.normal(size=(20_000, 16)) * np.exp(rng.normal(size=(20_000, 1)))
+    items, queries = items.astype("f4"), rng.normal(size=(300, 16)).astype("f4")
+    for engine in ("codes", "floats"):
+        found = ExactIndex(items, threads=2, engine=engine).neighbors(queries, 10)
+        assert found.n_scored < 300 * 60  # 86 in a random order
+        np.testing.assert_array_equal(found.ids, twin.topk(items, queries, 10, "dot")[0])
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_a_collapsed_model_is_encoded_in_few_dimensions(metric):
+    rng = np.random.default_rng(5)
+    basis = rng.normal(size=(4, 64))
+    items, queries = (rng.normal(size=(n, 4)) @ basis for n in (3000, 200))
+    items, queries = items.astype("f4"), (queries + 0.1 * rng.normal(size=(200, 64))).astype("f4")
+    weight = _weight(64, rng) if metric == "covariance" else None
+    index = ExactIndex(items, metric, weight=weight, threads=2, engine="codes")
+    assert index._prepared is not None
+    assert index._prepared.coder.n_dims <= 8
+    found = index.neighbors(queries, 10)
+    _agrees(items, queries, 10, metric, weight, found.ids, found.scores.astype(np.float32))
+
+
+def test_more_dimensions_than_codes_can_sum(monkeypatch):
+    from idxbench.kernels import codes
+
+    rng = np.random.default_rng(0)
+    items = rng.normal(size=(40, codes.MAX_DIMS + 1)).astype("f4")
+    found = ExactIndex(items, threads=1).neighbors(items[:2], 3)
+    assert found.engine == "floats"
+    assert found.ids[:, 0].tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("n_queries", [2, 30, 300])
+def test_blocks_of_any_size_are_one_set_of_items(metric, n_queries):
+    rng = np.random.default_rng(4)
+    items, queries = rng.normal(size=(2500, 12)).astype("f4"), rng.normal(size=(n_queries, 12)).astype("f4")
+    items[1500:] *= 1e-3
+    weight = _weight(12, rng) if metric == "covariance" else None
+    whole = exact_topk(items, queries, 9, metric, weight=weight, threads=2)
+    cuts = [0, 1, 700, 700, 1999, 2500]
+    blocks = (items[a:b] for a, b in itertools.pairwise(cuts))
+    streamed = exact_topk(blocks, queries, 9, metric, weight=weight, threads=2)
+    np.testing.assert_array_equal(streamed[0], whole[0])
+    np.testing.assert_array_equal(streamed[1], whole[1])
+
+
+def test_mistakes_in_streams_are_named():
+    with pytest.raises(DataError, match=r"from 3 on\n.*width 2, as before\n.*width 4"):
+        exact_topk(iter([np.ones((3, 2)), np.ones((3, 4))]), np.ones((1, 2)), 1)
+    with pytest.raises(DataError, match="1 to 6, the number of items"):
+        exact_topk(iter([np.ones((3, 2)), np.ones((3, 2))]), np.ones((1, 2)), 7)
+    with pytest.raises(DataError, match="at least one row"):
+        exact_topk(iter([]), np.ones((1, 2)), 1)
+    with pytest.raises(DataError, match="NaN or infinity in row 4"):
+        exact_topk(iter([np.ones((3, 2)), np.array([[1.0, 1], [np.nan, 1]])]), np.ones((1, 2)), 1)
 
 
 @pytest.mark.parametrize(

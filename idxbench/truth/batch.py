@@ -1,0 +1,188 @@
+"""A batch of queries, from the choice of an engine to the answer."""
+
+from collections.abc import Iterator
+from concurrent.futures import Executor
+from contextlib import nullcontext
+from itertools import chain
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idxbench.errors import DataError, Problem
+from idxbench.kernels.codes import MAX_DIMS
+from idxbench.kernels.heaps import score_pairs
+from idxbench.pool import Inline, single_threaded_blas
+from idxbench.truth.asked import Asked, code_queries, float_queries, prepare_queries
+from idxbench.truth.blocks import Items, code_block, float_block, prepare_items
+from idxbench.truth.coder import Coder, fit_axes
+from idxbench.truth.cost import ASKED, Choice, Sample, Work, choose, worth_sampling
+from idxbench.truth.exact import Neighbors, Steps
+from idxbench.truth.mapping import Mapping
+from idxbench.truth.pieces import PieceSearch
+from idxbench.truth.prepared import Prepared, mapped_sample, sort_pays
+from idxbench.truth.search import Search, few
+
+# Rows of given items scored at a time.
+GIVEN = 1 << 14
+
+Blocks = Iterator[tuple[int, NDArray[Any]]]
+
+
+def search_batch(
+    source: Prepared | Blocks,
+    queries: NDArray[np.float64],
+    k: int,
+    mapping: Mapping,
+    engine: str,
+    threads: int,
+    pool: Executor,
+    steps: Steps,
+) -> Neighbors:
+    """Find the k best items of each of some finite queries, (q, d).
+
+    Parameters
+    ----------
+    source
+        Prepared items, or numbered blocks of rows.
+    engine
+        ``codes``, ``floats`` or ``auto``.
+    steps
+        Hears of every block that was searched.
+
+    Raises
+    ------
+    DataError
+        Items that are not finite, fewer than k, or too large for float64.
+    """
+    if isinstance(source, Prepared):
+        return _search_prepared(source, queries, k, mapping, engine, threads, pool, steps)
+    if few(len(queries), threads) and engine != "codes" and mapping.metric != "covariance":
+        search = PieceSearch(queries, k, mapping, threads)
+        n_items = 0
+        for first, rows in source:
+            search.scan(rows, first, pool)
+            n_items += len(rows)
+            steps.advance(len(rows))
+        _enough(n_items, k)
+        return Neighbors(*search.finish(), search.engine, search.n_scored)
+    return _search_blocks(source, queries, k, mapping, engine, threads, pool, steps)
+
+
+def _search_prepared(
+    source: Prepared,
+    queries: NDArray[np.float64],
+    k: int,
+    mapping: Mapping,
+    engine: str,
+    threads: int,
+    pool: Executor,
+    steps: Steps,
+) -> Neighbors:
+    items = source.items
+    asked = prepare_queries(queries, mapping, items.scale)
+    chosen = _choose(items, asked, len(items), k, engine, source.encoded, source.coder)
+    search = Search(asked, k, threads)
+    if chosen.engine == "codes":
+        search.scan(items, (source.codes(pool), code_queries(asked, source.coder, items)), pool)
+    else:
+        search.scan(items, (source.floats(pool), float_queries(asked, items)), pool)
+    steps.advance(len(items))
+    return Neighbors(*search.finish(pool), chosen.engine, search.n_scored)
+
+
+def _search_blocks(
+    source: Blocks,
+    queries: NDArray[np.float64],
+    k: int,
+    mapping: Mapping,
+    engine: str,
+    threads: int,
+    pool: Executor,
+    steps: Steps,
+) -> Neighbors:
+    number, rows = next(source)
+    items = prepare_items(rows, number, mapping, pool)
+    asked = prepare_queries(queries, mapping, items.scale)
+    expected = max(steps.n_items, len(items))
+    chosen = _choose(items, asked, expected, k, engine, None, None)
+    search = Search(asked, k, threads)
+    # The codes of queries don't depend on the block but through the scale of the bias.
+    panels = codes = None
+    n_items = 0
+    for number, rows in chain([(number, rows)], source):
+        if n_items:
+            items = prepare_items(rows, number, mapping, pool)
+        sort = sort_pays(items, mapping)
+        if chosen.engine == "codes":
+            codes = codes if codes is not None and not asked.by_distance else code_queries(asked, chosen.coder, items)
+            with single_threaded_blas() if chosen.coder.basis is not None else nullcontext():
+                search.scan(items, (code_block(items, chosen.coder, sort, pool), codes), pool)
+        else:
+            panels = panels if panels is not None and not asked.by_distance else float_queries(asked, items)
+            search.scan(items, (float_block(items, sort, pool), panels), pool)
+        n_items += len(items)
+        steps.advance(len(items))
+    _enough(n_items, k)
+    return Neighbors(*search.finish(pool), chosen.engine, search.n_scored)
+
+
+def _enough(n_items: int, k: int) -> None:
+    if k > n_items:
+        raise DataError(Problem("k", f"1 to {n_items}, the number of items", str(k)))
+
+
+def _choose(
+    items: Items,
+    asked: Asked,
+    n_items: int,
+    k: int,
+    engine: str,
+    encoded: Coder | None,
+    coder: Coder | None,
+) -> Choice:
+    """Choose the engine, and how items are to be encoded where they are not."""
+    mapped = not items.center.any() and bool(np.all(items.factors == 1.0))
+    work = Work(n_items, items.rows.shape[1], max(len(asked), 1), min(k, n_items), encoded, mapped)
+    sample = None
+    step = max(1, len(asked) // ASKED)
+    if coder is None or worth_sampling(work):
+        rows = mapped_sample(items)
+        bias = -0.5 * (rows**2).sum(axis=1) if asked.by_distance else np.zeros(len(rows))
+        sample = Sample(rows, bias, asked.mapped[::step], asked.bias_units(items)[::step])
+        coder = coder or Coder(fit_axes(sample.items, sample.queries))
+    with single_threaded_blas() if worth_sampling(work) else nullcontext():
+        choice = choose(work, sample if worth_sampling(work) else None, coder)
+    # No codes for vectors whose sums leave 32 bits, even where they were asked for.
+    insist = engine != "auto" and work.n_dims <= MAX_DIMS
+    return Choice(engine, choice.coder, choice.costs) if insist else choice
+
+
+def score_given(
+    items: NDArray[Any],
+    queries: NDArray[np.float64],
+    ids: NDArray[np.int64],
+    mapping: Mapping,
+    pool: Executor,
+) -> NDArray[np.float64]:
+    """Score given items of each query: (n, d), (q, d), (q, j) ids, -1 for none; (q, j) scores, -inf for none."""
+    scores = np.empty(ids.shape)
+    exact = mapping.exact_queries(queries)
+    width = min(max(ids.shape[1], 1), GIVEN)
+    step = max(1, GIVEN // width)
+
+    def one(corner: tuple[int, int]) -> None:
+        part = (slice(corner[0], corner[0] + step), slice(corner[1], corner[1] + width))
+        wanted = ids[part]
+        # Gathered by row number, so that a memory map is read in order and each row once.
+        numbers, places = np.unique(np.maximum(wanted, 0), return_inverse=True)
+        block = prepare_items(items[numbers], 0, mapping, Inline())
+        rows = np.where(wanted >= 0, places.reshape(wanted.shape), -1)
+        found = np.empty(wanted.shape)
+        own = exact[part[0]] * (block.exact_scale if mapping.by_distance else 1.0)
+        score_pairs(np.ascontiguousarray(own), block.exact, rows, found)
+        scores[part] = found
+
+    corners = [(a, b) for a in range(0, ids.shape[0], step) for b in range(0, ids.shape[1], width)]
+    list(pool.map(one, corners))
+    return scores

@@ -1,0 +1,224 @@
+"""Which engine a search takes: a cost in nanoseconds of one thread for each, from its shape and a sample.
+
+The constants are of one machine; only their ratios matter, and ``python -m tests.kernels.bench_engines``
+prints what the choice cost against the better engine on the machine it runs on.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from idxbench.kernels.codes import BYTE_DOT, GROUP, LANES, MAX_DIMS
+from idxbench.kernels.lanes import VECTOR
+from idxbench.truth.coder import Coder
+
+# Nanoseconds for a product of one number by one, in float32 and in codes, by what the CPU has.
+FLOAT_PRODUCT = 0.010 if VECTOR == 16 else 0.020
+CODE_PRODUCT = {(16, True): 0.0023, (8, True): 0.0046, (16, False): 0.011, (8, False): 0.025}[VECTOR, bool(BYTE_DOT)]
+# For a pair, whatever its width: thresholds, comparisons.
+FLOAT_PAIR, CODE_PAIR = 0.10, 0.04
+# For a pair that passes: its float64 score and its place in a heap.
+SCORED, SCORED_NUMBER = 60.0, 0.12
+# To make an item ready, per number.
+ENCODE, MAP = 1.2, 1.0
+# To read a byte that is in no cache, the bus shared by the threads.
+READ = 0.06
+
+# Below these, a sample costs more than a wrong choice.
+SAMPLED_QUERIES, SAMPLED_PRODUCTS = 64, 2e9
+ASKED = 48
+# Sampled scores above this rank describe the tail beyond them.
+TAIL = 64
+# Rotation to fewer dimensions is considered for widths from here to here: its matrix takes width cubed.
+NARROWEST, WIDEST = 16, 1024
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be searched.
+
+    Parameters
+    ----------
+    n_items, n_dims, n_queries, k
+        The shape.
+    encoded
+        How the items are encoded already; None where they are not.
+    mapped
+        Whether the float32 tile can read the items as they lie.
+    """
+
+    n_items: int
+    n_dims: int
+    n_queries: int
+    k: int
+    encoded: Coder | None = None
+    mapped: bool = True
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some items and queries, mapped.
+
+    Parameters
+    ----------
+    items, bias
+        (m, d) and (m,), the bias 0 but under l2.
+    queries, bias_units
+        (q, d) and (q,): what a bias is multiplied by.
+    """
+
+    items: NDArray[np.float64]
+    bias: NDArray[np.float64]
+    queries: NDArray[np.float64]
+    bias_units: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The engine to take.
+
+    Parameters
+    ----------
+    engine
+        ``codes`` or ``floats``.
+    coder
+        For ``codes``.
+    costs
+        Predicted nanoseconds of one thread, by engine.
+    """
+
+    engine: str
+    coder: Coder
+    costs: dict[str, float]
+
+
+def worth_sampling(work: Work) -> bool:
+    """Tell whether a search is long enough to look at a sample of its data first."""
+    return work.n_queries >= SAMPLED_QUERIES and work.n_queries * work.n_items * work.n_dims >= SAMPLED_PRODUCTS
+
+
+def choose(work: Work, sample: Sample | None, axes: Coder) -> Choice:
+    """Choose an engine, from the shape alone or with a sample; ``axes`` is how items would be encoded."""
+    first = work.encoded or axes
+    if work.n_dims > MAX_DIMS:
+        return Choice("floats", first, {"floats": 0.0})
+    options, reach, decays = [first], 1.0, np.ones(0)
+    if sample is not None and len(sample.items) > TAIL:
+        scores = sample.queries @ sample.items.T + sample.bias_units[:, None] * sample.bias
+        limits, decays = tails(scores, work.k / work.n_items)
+        if not sample.bias.any():
+            reach = reachable_share(sample, limits)
+        if work.encoded is None:
+            options += rotations(sample.items, sample.queries)
+    costs = {"floats": _floats_cost(work, reach)}
+    best, coder = np.inf, first
+    for option in options:
+        if len(decays) and sample is not None:
+            inflation = survivors(option, sample, decays, work.n_items / work.k)
+        else:
+            # Gaussian data: both errors together, against scores of deviation 1, at the height of the k-th.
+            inflation = float(np.exp(0.0165 * np.sqrt(work.n_dims) * np.sqrt(2 * np.log(work.n_items / work.k))))
+        cost = _codes_cost(work, option, reach, inflation)
+        if cost < best:
+            best, coder = cost, option
+    costs["codes"] = float(best)
+    return Choice(min(costs, key=lambda name: costs[name]), coder, costs)
+
+
+def _kept(work: Work) -> float:
+    """Return how many items of a random order pass through a heap of k."""
+    return float(work.k * (1 + np.log(work.n_items / work.k)))
+
+
+def _floats_cost(work: Work, reach: float) -> float:
+    width = -(-work.n_queries // LANES) * LANES
+    cost = reach * work.n_items * width * (FLOAT_PRODUCT * work.n_dims + FLOAT_PAIR)
+    cost = max(cost, READ * 4 * work.n_items * work.n_dims)
+    cost += work.n_queries * _kept(work) * (SCORED + SCORED_NUMBER * work.n_dims)
+    return cost if work.mapped else cost + MAP * work.n_items * work.n_dims
+
+
+def _codes_cost(work: Work, coder: Coder, reach: float, inflation: float) -> float:
+    rows = -(-work.n_queries // GROUP) * GROUP
+    cost = reach * work.n_items * rows * (CODE_PRODUCT * coder.n_dims + CODE_PAIR)
+    cost = max(cost, READ * work.n_items * coder.n_dims)
+    cost += work.n_queries * min(_kept(work) * inflation, work.n_items) * (SCORED + SCORED_NUMBER * work.n_dims)
+    if work.encoded is not None:
+        return cost
+    if coder.basis is not None:
+        cost += work.n_items * work.n_dims * (4 * FLOAT_PRODUCT * coder.n_dims + 2 * MAP)
+    return cost + ENCODE * work.n_items * coder.n_dims
+
+
+def reachable_share(sample: Sample, limits: NDArray[np.float64]) -> float:
+    """Estimate the share of items whose norm lets them reach the k-th score of a query."""
+    asked = np.sqrt((sample.queries**2).sum(axis=1))
+    norms = np.sqrt((sample.items**2).sum(axis=1))
+    return max(float(np.mean(norms * asked[:, None] >= limits[:, None])), 0.001)
+
+
+def tails(scores: NDArray[np.float64], share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Estimate each query's k-th best score, and how fast its scores thin out there.
+
+    Beyond a high rank of the sample the tail is taken to fall exponentially: ``exp(-x / decay)``, decay the
+    mean excess (the first step of peaks over threshold, Pickands 1975).
+
+    Parameters
+    ----------
+    scores
+        (q, n) of a sample.
+    share
+        k over the number of all items.
+
+    Returns
+    -------
+    limits, decays
+        (q,) each; decays are above 0.
+    """
+    n_sampled = scores.shape[1]
+    rank = min(TAIL, n_sampled - 1)
+    top = -np.sort(-np.partition(scores, n_sampled - rank - 1, axis=1)[:, -(rank + 1) :], axis=1)
+    decays = np.maximum((top[:, :rank] - top[:, rank:]).mean(axis=1), 1e-12)
+    wanted = share * n_sampled
+    beyond = top[:, rank] + decays * np.log(rank / max(wanted, 1e-12))
+    inside = np.partition(scores, -max(1, min(n_sampled, int(wanted))), axis=1)[:, -max(1, min(n_sampled, int(wanted)))]
+    return np.where(wanted >= rank, inside, beyond), decays
+
+
+def survivors(coder: Coder, sample: Sample, decays: NDArray[np.float64], most: float) -> float:
+    """Estimate how many times more pairs pass the bound of the codes than pass exact scores."""
+    items, queries = sample.items, sample.queries
+    if coder.basis is None:
+        kept, asked, rest = items * coder.item_axes, queries / coder.item_axes, np.zeros(len(queries))
+    else:
+        kept, asked = items @ coder.basis, queries @ coder.basis
+        lost_items, lost = (
+            np.sqrt(np.maximum((rows**2).sum(axis=1) - (part**2).sum(axis=1), 0.0))
+            for rows, part in ((items, kept), (queries, asked))
+        )
+        rest = lost * lost_items.mean()
+    # A scale per panel of items and per query; rounding errors spread evenly within a step of it.
+    step = np.sqrt(kept.shape[1] / 12) / 127
+    whole = max(1, len(kept) // LANES) * LANES
+    panels = np.array([np.abs(kept[start : start + LANES]).max() for start in range(0, min(whole, len(kept)), LANES)])
+    error = np.sqrt((asked**2).sum(axis=1)) * step * panels.mean() + rest
+    error = error + step * np.abs(asked).max(axis=1) * np.sqrt((kept**2).sum(axis=1)).mean()
+    return float(np.minimum(np.exp(np.minimum(error / decays, 50.0)), most).mean())
+
+
+def rotations(items: NDArray[np.float64], queries: NDArray[np.float64]) -> list[Coder]:
+    """Propose the principal axes of items and queries together, cut to an eighth, a quarter, half of them."""
+    n_dims = items.shape[1]
+    if not NARROWEST <= n_dims <= WIDEST:
+        return []
+    together = np.zeros((n_dims, n_dims))
+    for rows in (items, queries):
+        total = float((rows**2).sum())
+        together += rows.T @ rows / total if total > 0 else 0.0
+    # Participation: how many dimensions hold the variance; no cut pays where it is most of them.
+    if float(np.trace(together)) ** 2 > 0.5 * n_dims * float((together**2).sum()):
+        return []
+    _, vectors = np.linalg.eigh(together)
+    widths = sorted({max(4, n_dims // part // 4 * 4) for part in (8, 4, 2)})
+    return [Coder(np.ones(n_dims), np.ascontiguousarray(vectors[:, ::-1][:, :width])) for width in widths]
