@@ -11,10 +11,12 @@ from idxbench.version import __version__
 
 if TYPE_CHECKING:
     from idxbench.bench.api import run
+    from idxbench.linalg.moments import second_moment
     from idxbench.measures.kmeans import kmeans
     from idxbench.records import Run, load_run
     from idxbench.strategies.catalogue import transform
     from idxbench.truth.exact import ExactIndex, exact_topk
+    from idxbench.truth.similarity import similarity
 
 _HOMES = {
     "ExactIndex": "idxbench.truth.exact",
@@ -23,6 +25,8 @@ _HOMES = {
     "kmeans": "idxbench.measures.kmeans",
     "load_run": "idxbench.records",
     "run": "idxbench.bench.api",
+    "second_moment": "idxbench.linalg.moments",
+    "similarity": "idxbench.truth.similarity",
     "transform": "idxbench.strategies.catalogue",
 }
 
@@ -34,6 +38,8 @@ __all__ = [
     "kmeans",
     "load_run",
     "run",
+    "second_moment",
+    "similarity",
     "transform",
 ]
 

@@ -233,8 +233,7 @@ def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> An
             splat(builder, load(builder, queries, builder.add(at_queries, word(4 * (w * GROUP + g))), INT), INTS)
             for w in range(WORDS)
         ]
-        for part in range(VECTORS):
-            sums.append(multiply(loop.values[g * VECTORS + part], items[part], words))
+        sums += [multiply(loop.values[g * VECTORS + part], items[part], words) for part in range(VECTORS)]
     sums = loop.end(sums)
 
     everything = sums[0]

@@ -12,6 +12,7 @@ def compile_kernels() -> float:
     """
     start = time.perf_counter()
     from idxbench.kernels import clustering, codes, encode, floats, heaps
+    from idxbench.kernels.lanes import LANES
 
     rows = np.ones((1, 1), np.float32)
     rows.flags.writeable = False  # as memory maps are: a type of its own to Numba, and the only one in use
@@ -24,10 +25,10 @@ def compile_kernels() -> float:
     heaps.set_limits(found)
     encode.row_sums(rows, one, np.ones(1))
     block = codes.CodeBlock(
-        np.zeros((1, 1, codes.LANES, 4), np.uint8),
+        np.zeros((1, 1, LANES, 4), np.uint8),
         np.zeros((1, 4), np.float32),
         np.ones((1, 2), np.float32),
-        np.zeros((0, codes.LANES), np.float32),
+        np.zeros((0, LANES), np.float32),
         order,
     )
     encode.encode_panels(rows, one, one, one, none, 0, 1, block)
@@ -36,7 +37,7 @@ def compile_kernels() -> float:
     )
     encode.encode_rows(wide, asked.codes, asked.bounds, asked.excess)
     codes.scan_codes(block, exact, 0, (0, 1), asked, wide, found)
-    panels = floats.QueryPanels(floats.pack_panels(rows), norms, np.ones(floats.LANES, np.float32))
+    panels = floats.QueryPanels(floats.pack_panels(rows), norms, np.ones(LANES, np.float32))
     floats.scan(floats.FloatBlock(rows, np.zeros(0, np.float32), norms, order), exact, 0, (0, 1), panels, wide, found)
     floats.scan_few(exact, 0, np.ones((1, 1), np.float32), one, False, wide, found)
     heaps.merge_heaps(found.scores, found.ids, found.scores.copy(), found.ids.copy())

@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.kernels.codes import ERROR, INVERSE_SCALE, LANES, REST, SIZE, WORDS, CodeBlock
+from idxbench.kernels.codes import ERROR, INVERSE_SCALE, REST, SIZE, WORDS, CodeBlock
 from idxbench.kernels.heaps import squared_distance_to
 from idxbench.kernels.jit import helper, kernel
+from idxbench.kernels.lanes import LANES
 
 # Float32 holds the bounds: rounded up by more than any of their roundings.
 UP = np.float64(1.000001)

@@ -89,8 +89,8 @@ def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     sums = []
     for row in range(GROUP):
         value = splat(builder, load(builder, addresses[row], offset, SINGLE), SINGLES)
-        for part in range(VECTORS):
-            sums.append(builder.call(fma, [value, queries[part], loop.values[row * VECTORS + part]]))
+        for part, asked in enumerate(queries):
+            sums += [builder.call(fma, [value, asked, loop.values[row * VECTORS + part]])]
     for index, value in enumerate(loop.end(sums)):
         store(builder, value, out, 4 * VECTOR * index, SINGLES)
     return context.get_dummy_value()
@@ -260,7 +260,7 @@ def scan_few(
                 value -= 0.5 * np.float64(square)
                 error += gamma * (norm * norm + norms[q] * norms[q])
             elif cosine:
-                value = value / norm if norm > 0.0 else 0.0
+                value = value / norm if norm > 0.0 else np.float64(0.0)
                 error = gamma * norms[q]
             if value + error >= limits[q]:
                 score = pair_score(exact_at + q * query_bytes, items, r)

@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.data.rows import block_rows, normalized
+from idxbench.data.rows import block_rows, normalized, row_norms
+from idxbench.linalg.factors import qr_factor
+from idxbench.linalg.moments import mean_row
 from idxbench.strategies.catalogue import row_blocks
 
 RANK_TOLERANCE = 1e-6
@@ -42,7 +44,7 @@ class ScoreCorr:
     shrinkage: float
 
 
-def score_corr(items: NDArray[Any], queries: NDArray[Any]) -> ScoreCorr:
+def score_corr(items: NDArray[Any], queries: NDArray[Any], *, threads: int | None = None) -> ScoreCorr:
     """Map items so that their cosine is ``score_corr`` under the given queries.
 
     Parameters
@@ -52,18 +54,23 @@ def score_corr(items: NDArray[Any], queries: NDArray[Any]) -> ScoreCorr:
     queries
         (q, d), finite, q at least 2. A query whose scores do not vary over the items says nothing and
         counts as a zero row.
+    threads
+        Of the passes over the items; None or 0 for every usable core. The result is the same for any number.
 
     Returns
     -------
     The mapped items; all zero rows where all items are alike (rank 0 gives one zero column).
     """
     items, queries = np.asarray(items), np.asarray(queries)
-    mean = np.zeros(items.shape[1])
-    for rows in row_blocks(items):
-        mean += rows.sum(axis=0) / len(items)
+    mean = mean_row(items, threads=threads)
+    # A triangular factor: the items are never squared, so the error grows with their condition number and not
+    # with its square.
+    triangle = qr_factor(items, shift=mean, threads=threads)
     # Each axis in units of its own spread: rank is judged by directions, not by how large an axis was made.
-    unit = _spreads(items, mean)
-    values, vectors = _principal_axes(items, mean, unit)
+    deviation = row_norms(np.ascontiguousarray(triangle.T)) / np.sqrt(len(items))
+    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
+    unit = np.where(constant, 1.0, deviation)
+    _, values, vectors = np.linalg.svd(triangle / unit, full_matrices=False)
     kept = values > RANK_TOLERANCE * max(float(values[0]), np.finfo(float).tiny)
     rank = int(kept.sum())
     if rank == 0:
@@ -80,31 +87,6 @@ def score_corr(items: NDArray[Any], queries: NDArray[Any]) -> ScoreCorr:
         # Only directions matter under cosine: unit rows stay far from the edges of float32.
         mapped[start : start + step] = normalized(rows @ to_cosine)
     return ScoreCorr(mapped, rank, shrinkage)
-
-
-def _spreads(items: NDArray[Any], mean: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the standard deviation of each axis; 1 for one that is constant."""
-    variance = np.zeros(items.shape[1])
-    for rows in row_blocks(items):
-        variance += ((rows - mean) ** 2).sum(axis=0) / len(items)
-    deviation = np.sqrt(variance)
-    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
-    return np.where(constant, 1.0, deviation)
-
-
-def _principal_axes(
-    items: NDArray[Any], mean: NDArray[np.float64], unit: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return singular values and right singular vectors (rows) of the centred items, axes divided by ``unit``.
-
-    A triangular factor is updated block by block, so that the items are never squared: the error grows with
-    their condition number and not with its square.
-    """
-    triangle = np.zeros((0, items.shape[1]))
-    for rows in row_blocks(items):
-        triangle = np.asarray(np.linalg.qr(np.concatenate([triangle, (rows - mean) / unit]), mode="r"))
-    _, values, vectors = np.linalg.svd(triangle, full_matrices=False)
-    return values, vectors
 
 
 def _shrunk_covariance(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.kernels.codes import QueryCodes
-from idxbench.kernels.floats import LANES, QueryPanels, pack_panels
+from idxbench.kernels.floats import QueryPanels, pack_panels
+from idxbench.kernels.lanes import LANES
 from idxbench.truth.blocks import Items
 from idxbench.truth.coder import Coder
 from idxbench.truth.mapping import Mapping, power_of_two
@@ -76,11 +77,11 @@ class Asked:
         of the bias. What float32 loses below its smallest number is far less than the 1e-30 added.
         """
         bias = self.bias_units(items) if self.by_distance else np.zeros(len(self))
-        size = self.norms + bias
+        largest = float(items.norms.max(initial=0.0))
+        size = self.norms * largest + bias * largest**2
         total = 1e-12 * (size + self.units(items)[:, 1]) + 1e-30
         if single:
-            largest = float(items.norms.max(initial=0.0))
-            total += (n_dims + 16) * 2.0**-24 * (self.norms * largest + bias * largest**2)
+            total += (n_dims + 16) * 2.0**-24 * size
         return np.where(bias >= REPRESENTABLE, np.inf, total)
 
 

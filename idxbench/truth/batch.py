@@ -81,7 +81,7 @@ def _search_prepared(
 ) -> Neighbors:
     items = source.items
     asked = prepare_queries(queries, mapping, items.scale)
-    chosen = _choose(items, asked, len(items), k, engine, source.encoded, source.coder)
+    chosen = _choose(items, asked, len(items), k, engine, mapping, source.encoded, source.coder)
     search = Search(asked, k, threads)
     if chosen.engine == "codes":
         search.scan(items, (source.codes(pool), code_queries(asked, source.coder, items)), pool)
@@ -101,18 +101,16 @@ def _search_blocks(
     pool: Executor,
     steps: Steps,
 ) -> Neighbors:
-    number, rows = next(source)
-    items = prepare_items(rows, number, mapping, pool)
-    asked = prepare_queries(queries, mapping, items.scale)
-    expected = max(steps.n_items, len(items))
-    chosen = _choose(items, asked, expected, k, engine, None, None)
+    blocks = (prepare_items(rows, number, mapping, pool) for number, rows in source)
+    first = next(blocks)
+    asked = prepare_queries(queries, mapping, first.scale)
+    expected = max(steps.n_items, len(first))
+    chosen = _choose(first, asked, expected, k, engine, mapping, None, None)
     search = Search(asked, k, threads)
     # The codes of queries don't depend on the block but through the scale of the bias.
     panels = codes = None
     n_items = 0
-    for number, rows in chain([(number, rows)], source):
-        if n_items:
-            items = prepare_items(rows, number, mapping, pool)
+    for items in chain([first], blocks):
         sort = sort_pays(items, mapping)
         if chosen.engine == "codes":
             codes = codes if codes is not None and not asked.by_distance else code_queries(asked, chosen.coder, items)
@@ -138,12 +136,14 @@ def _choose(
     n_items: int,
     k: int,
     engine: str,
+    mapping: Mapping,
     encoded: Coder | None,
     coder: Coder | None,
 ) -> Choice:
     """Choose the engine, and how items are to be encoded where they are not."""
-    mapped = not items.center.any() and bool(np.all(items.factors == 1.0))
-    work = Work(n_items, items.rows.shape[1], max(len(asked), 1), min(k, n_items), encoded, mapped)
+    sort = sort_pays(items, mapping)
+    mapped = not sort and not items.center.any() and bool(np.all(items.factors == 1.0))
+    work = Work(n_items, items.rows.shape[1], max(len(asked), 1), min(k, n_items), encoded, mapped, sort)
     sample = None
     step = max(1, len(asked) // ASKED)
     if coder is None or worth_sampling(work):

@@ -9,15 +9,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.data.rows import refuse_non_finite
-from idxbench.kernels.codes import LANES, CodeBlock
+from idxbench.kernels.codes import CodeBlock
 from idxbench.kernels.encode import encode_panels, row_sums
 from idxbench.kernels.floats import FloatBlock
 from idxbench.kernels.heaps import Exact
+from idxbench.kernels.lanes import LANES
 from idxbench.truth.coder import Coder
 from idxbench.truth.mapping import Mapping, power_of_two, refuse_extreme
 
 # Rows handled by one call of a kernel: threads share the work of a block in such pieces.
 PIECE_BYTES = 1 << 22
+# Norms that float32 products can do with as they are.
+ORDINARY = 1e-6, 1e6
 # Items are read from the largest norm down where the 99.9th percentile is this many times the median: the
 # sort costs more than it saves where norms hardly spread.
 SPREAD = 1.5
@@ -27,8 +30,8 @@ SPREAD = 1.5
 class Items:
     """A block of items, checked, as every engine needs them.
 
-    Mapped items are ``(row - center) * factor``, with norms of at most 1: ``scale`` times those of the table
-    in `mapping`.
+    Mapped items are ``(row - center) * factor``, ``scale`` times those of the table in `mapping`:
+    their norms are at most 1, or ordinary.
 
     Parameters
     ----------
@@ -45,7 +48,7 @@ class Items:
     norms
         (n,) float64 norms of the mapped items.
     scale
-        The power of two of the block, 1 where items are divided by their norms.
+        The power of two of the block; 1 where items are divided by their norms, or ordinary as they are.
     """
 
     first: int
@@ -126,6 +129,8 @@ def prepare_items(rows: NDArray[Any], first: int, mapping: Mapping, pool: Execut
         return Items(first, exact, exact_scale, center, inverse, np.where(norms > 0, 1.0, 0.0), 1.0)
     undo = none if exact_scale == 1.0 else np.full(n_items, exact_scale ** -(2.0 if mapping.by_distance else 1.0))
     scale = float(power_of_two(np.array([largest]))[0])
+    if not mapping.by_distance and (largest == 0.0 or ORDINARY[0] < largest < ORDINARY[1]):
+        scale = 1.0  # left alone: then the tile reads rows as they lie
     exact = Exact(single, rest, undo, mapping.by_distance)
     factors = np.full(n_items, scale)
     return Items(first, exact, exact_scale, center, factors, norms * scale, scale * exact_scale)

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.kernels.codes import BYTE_DOT, GROUP, LANES, MAX_DIMS
-from idxbench.kernels.lanes import VECTOR
+from idxbench.kernels.codes import BYTE_DOT, MAX_DIMS
+from idxbench.kernels.lanes import GROUP, LANES, VECTOR
 from idxbench.truth.coder import Coder
 
 # Nanoseconds for a product of one number by one, in float32 and in codes, by what the CPU has.
@@ -28,6 +28,8 @@ READ = 0.06
 # Below these, a sample costs more than a wrong choice.
 SAMPLED_QUERIES, SAMPLED_PRODUCTS = 64, 2e9
 ASKED = 48
+# Shares below this are not told apart by a sample.
+LEAST_REACH = 0.002
 # Sampled scores above this rank describe the tail beyond them.
 TAIL = 64
 # Rotation to fewer dimensions is considered for widths from here to here: its matrix takes width cubed.
@@ -46,6 +48,8 @@ class Work:
         How the items are encoded already; None where they are not.
     mapped
         Whether the float32 tile can read the items as they lie.
+    sorted
+        Whether items are looked at from the largest norm down.
     """
 
     n_items: int
@@ -54,6 +58,7 @@ class Work:
     k: int
     encoded: Coder | None = None
     mapped: bool = True
+    sorted: bool = False
 
 
 @dataclass(frozen=True)
@@ -103,19 +108,21 @@ def choose(work: Work, sample: Sample | None, axes: Coder) -> Choice:
     first = work.encoded or axes
     if work.n_dims > MAX_DIMS:
         return Choice("floats", first, {"floats": 0.0})
-    options, reach, decays = [first], 1.0, np.ones(0)
+    options, share = [first], work.k / work.n_items
+    reach, reach_of_tiles = 1.0, 1.0
+    scores, limits = np.ones((0, 0)), np.ones(0)
     if sample is not None and len(sample.items) > TAIL:
         scores = sample.queries @ sample.items.T + sample.bias_units[:, None] * sample.bias
-        limits, decays = tails(scores, work.k / work.n_items)
-        if not sample.bias.any():
-            reach = reachable_share(sample, limits)
+        limits = kth_scores(scores, share)
+        if work.sorted and not sample.bias.any():
+            reach, reach_of_tiles = reachable_shares(sample, limits)
         if work.encoded is None:
             options += rotations(sample.items, sample.queries)
-    costs = {"floats": _floats_cost(work, reach)}
+    costs = {"floats": _floats_cost(work, reach_of_tiles)}
     best, coder = np.inf, first
     for option in options:
-        if len(decays) and sample is not None:
-            inflation = survivors(option, sample, decays, work.n_items / work.k)
+        if sample is not None and len(limits):
+            inflation = inflation_of(option, sample, scores, limits, share)
         else:
             # Gaussian data: both errors together, against scores of deviation 1, at the height of the k-th.
             inflation = float(np.exp(0.0165 * np.sqrt(work.n_dims) * np.sqrt(2 * np.log(work.n_items / work.k))))
@@ -151,60 +158,85 @@ def _codes_cost(work: Work, coder: Coder, reach: float, inflation: float) -> flo
     return cost + ENCODE * work.n_items * coder.n_dims
 
 
-def reachable_share(sample: Sample, limits: NDArray[np.float64]) -> float:
-    """Estimate the share of items whose norm lets them reach the k-th score of a query."""
+def reachable_shares(sample: Sample, limits: NDArray[np.float64]) -> tuple[float, float]:
+    """Estimate the share of items, sorted by norm, that a pass of each engine looks at: codes and floats.
+
+    A query is dropped where no norm left can reach its k-th score: one by one from the groups of the codes, but
+    the float32 tile goes on until the last of its `LANES` queries is done.
+    """
     asked = np.sqrt((sample.queries**2).sum(axis=1))
-    norms = np.sqrt((sample.items**2).sum(axis=1))
-    return max(float(np.mean(norms * asked[:, None] >= limits[:, None])), 0.001)
+    norms = np.sort(np.sqrt((sample.items**2).sum(axis=1)))
+    needed = np.divide(limits, asked, out=np.full(len(asked), np.inf), where=asked > 0)
+    shares = 1 - np.searchsorted(norms, needed) / len(norms)
+    return max(float(shares.mean()), LEAST_REACH), max(float(np.quantile(shares, 1 - 1 / LANES)), LEAST_REACH)
 
 
-def tails(scores: NDArray[np.float64], share: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Estimate each query's k-th best score, and how fast its scores thin out there.
+def tails(scores: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Describe the upper tail of each row of a sample: a high score, and how fast scores thin out above it.
 
-    Beyond a high rank of the sample the tail is taken to fall exponentially: ``exp(-x / decay)``, decay the
-    mean excess (the first step of peaks over threshold, Pickands 1975).
+    Beyond rank `TAIL` the tail is taken to fall exponentially, ``exp(-x / decay)``, decay the mean excess (peaks
+    over threshold, Pickands 1975).
 
     Parameters
     ----------
     scores
-        (q, n) of a sample.
-    share
-        k over the number of all items.
+        (q, n), n above `TAIL`.
 
     Returns
     -------
-    limits, decays
-        (q,) each; decays are above 0.
+    starts, decays
+        (q,) each: the score of that rank, and the decay, above 0.
     """
+    top = np.partition(scores, scores.shape[1] - TAIL - 1, axis=1)[:, -(TAIL + 1) :]
+    starts = top.min(axis=1)
+    return starts, np.maximum((top.sum(axis=1) - starts * (TAIL + 1)) / TAIL, 1e-12)
+
+
+def kth_scores(scores: NDArray[np.float64], share: float) -> NDArray[np.float64]:
+    """Estimate the score that a share of all items reaches, from a sample of them, (q, n): (q,)."""
     n_sampled = scores.shape[1]
-    rank = min(TAIL, n_sampled - 1)
-    top = -np.sort(-np.partition(scores, n_sampled - rank - 1, axis=1)[:, -(rank + 1) :], axis=1)
-    decays = np.maximum((top[:, :rank] - top[:, rank:]).mean(axis=1), 1e-12)
     wanted = share * n_sampled
-    beyond = top[:, rank] + decays * np.log(rank / max(wanted, 1e-12))
-    inside = np.partition(scores, -max(1, min(n_sampled, int(wanted))), axis=1)[:, -max(1, min(n_sampled, int(wanted)))]
-    return np.where(wanted >= rank, inside, beyond), decays
+    if wanted >= TAIL:
+        rank = min(n_sampled, int(wanted))
+        return np.asarray(np.partition(scores, n_sampled - rank, axis=1)[:, n_sampled - rank])
+    starts, decays = tails(scores)
+    return np.asarray(starts + decays * np.log(TAIL / wanted))
 
 
-def survivors(coder: Coder, sample: Sample, decays: NDArray[np.float64], most: float) -> float:
-    """Estimate how many times more pairs pass the bound of the codes than pass exact scores."""
-    items, queries = sample.items, sample.queries
+def passing_share(scores: NDArray[np.float64], limits: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Estimate the share of all items that reach a limit, from a sample of them, (q, n) and (q,): (q,)."""
+    starts, decays = tails(scores)
+    beyond = TAIL / scores.shape[1] * np.exp(-np.maximum(limits - starts, 0.0) / decays)
+    return np.asarray(np.where(limits <= starts, (scores >= limits[:, None]).mean(axis=1), beyond))
+
+
+def inflation_of(
+    coder: Coder, sample: Sample, scores: NDArray[np.float64], limits: NDArray[np.float64], share: float
+) -> float:
+    """Estimate how many times more pairs pass the bound of the codes than reach the k-th score."""
+    order = np.argsort(-np.einsum("ij,ij->i", sample.items, sample.items))
+    items, queries = sample.items[order], sample.queries
+    lost_items, lost = np.zeros(len(items)), np.zeros(len(queries))
     if coder.basis is None:
-        kept, asked, rest = items * coder.item_axes, queries / coder.item_axes, np.zeros(len(queries))
+        kept, asked = items * coder.item_axes, queries / coder.item_axes
     else:
         kept, asked = items @ coder.basis, queries @ coder.basis
         lost_items, lost = (
-            np.sqrt(np.maximum((rows**2).sum(axis=1) - (part**2).sum(axis=1), 0.0))
+            np.sqrt(np.maximum(np.einsum("ij,ij->i", rows, rows) - np.einsum("ij,ij->i", part, part), 0.0))
             for rows, part in ((items, kept), (queries, asked))
         )
-        rest = lost * lost_items.mean()
-    # A scale per panel of items and per query; rounding errors spread evenly within a step of it.
-    step = np.sqrt(kept.shape[1] / 12) / 127
-    whole = max(1, len(kept) // LANES) * LANES
-    panels = np.array([np.abs(kept[start : start + LANES]).max() for start in range(0, min(whole, len(kept)), LANES)])
-    error = np.sqrt((asked**2).sum(axis=1)) * step * panels.mean() + rest
-    error = error + step * np.abs(asked).max(axis=1) * np.sqrt((kept**2).sum(axis=1)).mean()
-    return float(np.minimum(np.exp(np.minimum(error / decays, 50.0)), most).mean())
+    panels = np.arange(len(items)) // LANES
+    tops = np.maximum.reduceat(np.abs(kept).max(axis=1), np.arange(0, len(items), LANES))
+    errors, asked_errors = _rounding(kept, tops[panels]), _rounding(asked, np.abs(asked).max(axis=1))
+    bounds = np.sqrt((asked**2).sum(axis=1))[:, None] * errors + lost[:, None] * lost_items
+    bounds += asked_errors[:, None] * np.sqrt((kept**2).sum(axis=1))
+    return max(1.0, float(passing_share(scores[:, order] + bounds, limits).mean()) / share)
+
+
+def _rounding(rows: NDArray[np.float64], tops: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the norm of what codes leave of each row, (n, d), with ``tops``, (n,), as the largest numbers."""
+    scales = np.where(tops > 0, tops, 1.0)[:, None] / 127
+    return np.asarray(np.sqrt(((rows - np.round(rows / scales) * scales) ** 2).sum(axis=1)))
 
 
 def rotations(items: NDArray[np.float64], queries: NDArray[np.float64]) -> list[Coder]:

@@ -105,10 +105,10 @@ class ExactIndex:
         self.mapping: Mapping = fit_mapping(self.items[::step], metric, weight)
         self._prepared: Prepared | None = None
         if keep:
-            from idxbench.truth.prepared import Prepared
+            from idxbench.truth import prepared
 
             with make_pool(self.threads) as pool, blas_for(metric):
-                self._prepared = Prepared(self.items, self.mapping, engine, pool)
+                self._prepared = prepared.Prepared(self.items, self.mapping, engine, pool)
 
     def __repr__(self) -> str:
         """Say what is searched and how."""
@@ -256,7 +256,7 @@ def array_blocks(items: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
 
 
 def number_blocks(blocks: Iterable[NDArray[Any]], n_dims: int) -> Iterator[tuple[int, NDArray[Any]]]:
-    """Number the rows of blocks through; cut those that are too long."""
+    """Give blocks the ids of their first rows, and cut those that are too long."""
     first = 0
     for block in blocks:
         rows = check_matrix(block, "items", allow_empty=True)

@@ -6,9 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.kernels.codes import GROUP, CodeBlock, QueryCodes, scan_codes
-from idxbench.kernels.floats import LANES, FloatBlock, QueryPanels, scan
+from idxbench.kernels.codes import CodeBlock, QueryCodes, scan_codes
+from idxbench.kernels.floats import FloatBlock, QueryPanels, scan
 from idxbench.kernels.heaps import NO_ID, Found, merge_heaps, set_limits, sort_heaps
+from idxbench.kernels.lanes import GROUP, LANES
 from idxbench.truth.asked import Asked
 from idxbench.truth.blocks import Items
 
@@ -125,11 +126,13 @@ def empty_heaps(n_queries: int, k: int, answered: NDArray[np.bool_]) -> Found:
 
 
 def _cut(found: Found, part: slice) -> Found:
-    return Found(*(array[part] for array in found))
+    return Found(found.scores[part], found.ids[part], found.units[part], found.slack[part], found.limits[part])
 
 
 def _cut_codes(queries: QueryCodes, part: slice) -> QueryCodes:
-    return QueryCodes(*(array[part] for array in queries))
+    return QueryCodes(
+        queries.codes[part], queries.bounds[part], queries.norms[part], queries.excess[part], queries.bias_units[part]
+    )
 
 
 def _cut_panels(queries: QueryPanels, part: slice) -> QueryPanels:

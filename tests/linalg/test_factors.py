@@ -133,6 +133,11 @@ def test_a_singular_moment_in_float32_is_a_weight():
     np.testing.assert_allclose(found @ found.T, weight, atol=1e-5 * weight.max())
 
 
+def test_eigenvalues_no_larger_than_the_negative_noise_are_noise():
+    found = psd_factor(np.diag([1.0, 1e-4, 1e-7, -1e-6]))
+    np.testing.assert_allclose(found @ found.T, np.diag([1.0, 1e-4, 0, 0]), rtol=1e-14)
+
+
 @pytest.mark.parametrize(
     ("weight", "message"),
     [

@@ -52,7 +52,7 @@ def test_by_hand():
 
 def test_float32_blocks_beat_one_float32_product():
     """What the float64 sums are for: the whole product in float32 is off by hundreds of its units."""
-    x = np.random.default_rng(0).random((40 * ROWS, 4), np.float32)
+    x = np.random.default_rng(0).random((160_000, 4), np.float32)
     exact = second_moment(x.astype(np.float64))
     plain = sum(np.multiply.outer(row, row) for row in x) / np.float32(len(x))
     assert _error(second_moment(x), exact) < 1e-7
