@@ -15,9 +15,8 @@ from idxbench.data.dataset import Dataset
 from idxbench.data.fingerprint import fingerprint
 from idxbench.data.load import Loaded, hold_out, hold_out_counts, load, sample_queries
 from idxbench.errors import ConfigError, Problem
-from idxbench.machine import usable_cores
+from idxbench.machine import cache_root, usable_cores
 from idxbench.records import Notice
-from idxbench.truth.cache import cache_root
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,7 @@ from idxbench.bench.plan import Plan, make_plan
 from idxbench.bench.runner import Request
 from idxbench.config.schema import Config, FilesData, GaussianData
 from idxbench.data.load import load
-from idxbench.machine import resolve_threads
-from idxbench.truth.cache import cache_root
+from idxbench.machine import cache_root, resolve_threads
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,10 @@ def _silence() -> None:
 
 
 def _add_commands() -> None:
-    from idxbench.cli import convert, init, report, run
+    from idxbench.cli import convert, init, report, run, truth
 
-    for name, module in {"run": run, "report": report, "init": init, "convert": convert}.items():
+    modules = {"run": run, "report": report, "truth": truth, "init": init, "convert": convert}
+    for name, module in modules.items():
         app.command(name)(_guarded(module.command))
 
 

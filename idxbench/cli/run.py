@@ -1,10 +1,11 @@
 """``idxbench run``: the main job."""
 
-import signal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from idxbench.cli.stop import stop_as_after_ctrl_c
 
 if TYPE_CHECKING:
     from idxbench.bench.runner import Request
@@ -42,16 +43,11 @@ def command(
     from idxbench.report.terminal import show_run
     from idxbench.verdicts.decision import decide
 
-    # A job that is told to stop (timeout, a scheduler, a container) clean up as after Ctrl-C.
-    signal.signal(signal.SIGTERM, _stop)
+    stop_as_after_ctrl_c()
     path, code = execute(request, Bars())
     run = load_run(path)
     show_run(run, decide(run), everything=everything)
     return code
-
-
-def _stop(number: int, frame: object) -> None:
-    raise SystemExit(128 + number)
 
 
 def _print_plan(request: "Request") -> int:

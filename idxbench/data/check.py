@@ -1,5 +1,6 @@
 """What is wrong with an array of vectors: values that are no numbers, zero rows, duplicates, widths that differ."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -7,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.data.files import row_blocks
+from idxbench.data.rows import row_norms
 from idxbench.errors import DataError, Problem
 
 SHOWN = 5
@@ -142,6 +144,66 @@ def check_vectors(vectors: NDArray[Any], where: str, *, block_rows: int = 65536)
         max_norm=high,
         mean_norm=float(total) / n,
     )
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How long vectors are.
+
+    Parameters
+    ----------
+    largest_norm
+        In float64.
+    n_zero_rows, zero_rows
+        Rows of zeros: how many, and the first five.
+    """
+
+    largest_norm: float
+    n_zero_rows: int
+    zero_rows: tuple[int, ...]
+
+
+def check_finite(vectors: NDArray[Any], where: str, progress: Callable[[int], None] | None = None) -> Extent:
+    """Look at every value once and refuse NaN and infinity; less than `check_vectors`, for vectors without number.
+
+    Parameters
+    ----------
+    vectors
+        (n, d), any integer or float type and layout, possibly a memory map. Values beyond float32 are fine.
+    where
+        What they are, for messages: the file.
+    progress
+        Told the rows of each block.
+
+    Raises
+    ------
+    DataError
+        Rows hold NaN or infinity, or are longer than float64 can say; all of them are counted.
+
+    Notes
+    -----
+    One pass, a few blocks of 8 MiB.
+    """
+    bad, zero = _Tally(), _Tally()
+    largest = 0.0
+    for rows in row_blocks(len(vectors), 8 * vectors.shape[1]):
+        with np.errstate(all="ignore"):
+            norms = row_norms(np.asarray(vectors[rows], np.float64))
+        bad.add(~np.isfinite(norms), rows.start)
+        zero.add(norms == 0.0, rows.start)
+        largest = max(largest, float(norms.max()))
+        if progress is not None:
+            progress(len(norms))
+    if bad.count:
+        raise DataError(
+            Problem(
+                where,
+                "finite numbers",
+                f"NaN or infinity in {bad.count} of {len(vectors)} rows, first in rows {_written(bad.first)}",
+                "find out where they come from; drop or repair these rows",
+            )
+        )
+    return Extent(largest, zero.count, tuple(zero.first))
 
 
 def _written(rows: list[int]) -> str:

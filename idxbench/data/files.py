@@ -4,6 +4,8 @@ import difflib
 import errno
 import os
 import secrets
+import shutil
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -82,6 +84,51 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
         The file exists and may not be replaced, the folder is missing or not
         writable, or the disk is full. Nothing half-written is left behind.
     """
+    check_replaceable(path, overwrite=overwrite)
+    temporary = _temporary(path)
+    try:
+        yield temporary
+        os.replace(temporary, path)  # noqa: PTH105 (tests stand in for it here)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Lend a new folder beside ``path`` that takes its place at the end, or vanishes with all that is in it.
+
+    ``path`` must not exist, or be an empty folder; raises like `replacing`.
+    """
+    temporary = _temporary(path)
+    try:
+        temporary.mkdir()
+        yield temporary
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def _temporary(path: Path) -> Path:
+    return path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+
+
+def _unwritable(path: Path, error: OSError) -> DataError:
+    fix = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the folder"
+    return DataError(Problem(str(path), "a file that can be written", error.strerror or str(error), fix))
+
+
+def check_replaceable(path: Path, *, overwrite: bool) -> None:
+    """Make sure that a file of that name may be written, as far as names tell.
+
+    Raises
+    ------
+    DataError
+        It is a folder, it exists and may not be replaced, or its folder is missing.
+    """
     if path.is_dir():
         raise DataError(Problem(str(path), "the name of a file to write", "a folder"))
     if path.exists() and not overwrite:
@@ -95,13 +142,25 @@ def replacing(path: Path, *, overwrite: bool) -> Iterator[Path]:
         )
     if not path.parent.is_dir():
         raise DataError(Problem(str(path), "an existing folder", f"no folder {path.parent}", "create it"))
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(4)}.tmp{path.suffix}")
+
+
+def check_room(path: Path, n_bytes: int) -> None:
+    """Make sure, before hours of work, that a file of that many bytes can be written beside ``path``.
+
+    Raises
+    ------
+    DataError
+        The folder can't be written to, or has less space left.
+    """
     try:
-        yield temporary
-        os.replace(temporary, path)  # noqa: PTH105 (tests stand in for it here)
+        with tempfile.TemporaryFile(dir=path.parent):
+            pass
+        free = shutil.disk_usage(path.parent).free
     except OSError as error:
-        fix = "free some space" if error.errno in (errno.ENOSPC, errno.EDQUOT) else "check the folder"
         reason = error.strerror or str(error)
-        raise DataError(Problem(str(path), "a file that can be written", reason, fix)) from error
-    finally:
-        temporary.unlink(missing_ok=True)
+        raise DataError(
+            Problem(str(path), "a folder this user can write to", f"{path.parent}: {reason}", "choose another folder")
+        ) from error
+    if free < n_bytes:
+        fix = "free some space, or choose another disk"
+        raise DataError(Problem(str(path), f"room for {n_bytes:,} bytes", f"{free:,} bytes free", fix))

@@ -12,7 +12,14 @@ from idxbench.data.casts import check_castable
 from idxbench.data.files import file_size, replacing
 from idxbench.data.hdf5 import read_hdf5_array, require_hdf5_array, write_hdf5_arrays
 from idxbench.data.npy import missing_key, npz_headers, read_npy, read_npz, write_npy, write_npz
-from idxbench.data.parquet import ARROW_SUFFIXES, folder_parts, read_integer_column, read_list_column, table_headers
+from idxbench.data.parquet import (
+    ARROW_SUFFIXES,
+    has_parts,
+    read_integer_column,
+    read_list_column,
+    read_part_ids,
+    table_headers,
+)
 from idxbench.data.texmex import read_texmex, write_texmex
 from idxbench.errors import DataError, Problem
 from idxbench.records import Notice
@@ -48,7 +55,7 @@ def read_groundtruth(path: Path, *, n_queries: int | None = None, key: str | Non
     ----------
     path
         ``.ivecs``, ``.npy``, ``.npz`` (``neighbors``, ``distances``), HDF5 (the
-        same names), a VectorDBBench folder or the ``neighbors.parquet`` in it.
+        same names), a VectorDBBench folder or the ``neighbors.parquet`` in it (or alone: its ids are rows then).
         Every other suffix (``.ibin``, ``.bin``, ``.gt100``, none) is read as
         uint32 q, uint32 k, then int32 ids and perhaps float32 distances: the exact size tells.
     n_queries
@@ -158,14 +165,17 @@ def _from_folder(path: Path, key: str | None = None) -> NDArray[np.int64]:
 
     Its ids name items and queries by their column ``id``, which need not start
     at 0 nor follow the rows; the answer has one row per row of ``test``, in that order.
+    A file with neither ``train`` nor ``test`` beside it names rows.
     """
     folder, file = (path, path / "neighbors.parquet") if path.is_dir() else (path.parent, path)
-    item_ids = np.concatenate([read_integer_column(part, "id") for part in folder_parts(folder, "train")])
-    query_ids = np.concatenate([read_integer_column(part, "id") for part in folder_parts(folder, "test")])
     if key is None and table_headers(file).get("neighbors_id"):
         key = "neighbors_id"
     lists = read_list_column(file, key)
-    query_rows = _rows_of(query_ids, read_integer_column(file, "id"), f"{file}[id]", "test")
+    answered = read_integer_column(file, "id")
+    if path != folder and not (has_parts(folder, "train") or has_parts(folder, "test")):
+        return _in_order(file, answered, lists.astype(np.int64))
+    item_ids, query_ids = read_part_ids(folder, "train"), read_part_ids(folder, "test")
+    query_rows = _rows_of(query_ids, answered, f"{file}[id]", "test")
     n_answered = len(np.unique(query_rows))
     if len(query_rows) != len(query_ids) or n_answered != len(query_ids):
         raise DataError(
@@ -179,6 +189,21 @@ def _from_folder(path: Path, key: str | None = None) -> NDArray[np.int64]:
     ordered = np.empty_like(mapped)
     ordered[query_rows] = mapped
     return ordered
+
+
+def _in_order(file: Path, query_rows: NDArray[np.int64], lists: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Order lists whose ids are the rows of the queries."""
+    order = np.argsort(query_rows, kind="stable")
+    if not np.array_equal(query_rows[order], np.arange(len(order))):
+        raise DataError(
+            Problem(
+                f"{file}[id]",
+                f"each row from 0 to {len(order) - 1} once, as there is no test.parquet beside it to name other ids",
+                f"ids from {int(query_rows.min())} to {int(query_rows.max())}",
+                "put train.parquet and test.parquet beside it",
+            )
+        )
+    return lists[order]
 
 
 def _rows_of(known: NDArray[np.int64], wanted: NDArray[np.int64], where: str, stem: str) -> NDArray[np.int64]:

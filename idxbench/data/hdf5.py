@@ -244,9 +244,13 @@ def write_hdf5(path: Path, vectors: NDArray[Any], key: str) -> None:
         file.attrs["type"] = "dense"
         file.attrs["point_type"] = "float"
         file.attrs["dimension"] = vectors.shape[1]
-        dataset = file.create_dataset(key, shape=vectors.shape, dtype="<f4")
-        for rows in row_blocks(len(vectors), vectors[:1].nbytes):
-            dataset[rows] = np.asarray(vectors[rows], np.float32)
+        _write_float32(file, key, vectors)
+
+
+def _write_float32(file: Any, key: str, vectors: NDArray[Any]) -> None:
+    dataset = file.create_dataset(key, shape=vectors.shape, dtype="<f4")
+    for rows in row_blocks(len(vectors), vectors[:1].nbytes):
+        dataset[rows] = np.asarray(vectors[rows], np.float32)
 
 
 def write_hdf5_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
@@ -256,6 +260,37 @@ def write_hdf5_arrays(path: Path, arrays: Mapping[str, NDArray[Any]]) -> None:
     with h5py.File(path, "w") as file:
         for key, array in arrays.items():
             file.create_dataset(key, data=array)
+
+
+def write_ann_benchmarks(
+    path: Path,
+    items: NDArray[Any],
+    queries: NDArray[Any],
+    neighbors: NDArray[np.int32],
+    distances: NDArray[np.float32],
+    distance: str,
+) -> None:
+    """Write a whole dataset of ann-benchmarks, in place: ``train``, ``test``, ``neighbors``, ``distances``, attributes.
+
+    Parameters
+    ----------
+    path
+        Where to.
+    items, queries
+        (n, d) and (q, d) values that float32 can hold (`check_castable` tells), read block by block.
+    neighbors, distances
+        (q, k), nearest first.
+    distance
+        What the attribute of that name says: ``euclidean``, ``angular``, ``ip`` ...
+    """
+    write_hdf5(path, items, DEFAULT_KEYS["items"])
+    import h5py
+
+    with h5py.File(path, "r+") as file:
+        file.attrs["distance"] = distance
+        _write_float32(file, DEFAULT_KEYS["queries"], queries)
+        file["neighbors"] = neighbors.astype("<i4", copy=False)
+        file["distances"] = distances.astype("<f4", copy=False)
 
 
 def read_ann_benchmarks(path: Path) -> tuple[Dataset, Literal["dot", "cosine", "l2", "unknown"]]:

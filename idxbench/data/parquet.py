@@ -18,7 +18,8 @@ ARROW_SUFFIXES = (".arrow", ".feather")
 _BATCH_ROWS = 16384
 
 
-def _pyarrow(path: Path) -> Any:
+def require_pyarrow(path: Path) -> Any:
+    """Return pyarrow; a DataError says how to install it where it is missing."""
     try:
         import pyarrow
         import pyarrow.ipc
@@ -46,7 +47,7 @@ class _Table:
 
 @contextmanager
 def _open(path: Path) -> Iterator[_Table]:
-    pa = _pyarrow(path)
+    pa = require_pyarrow(path)
     size = file_size(path)
     try:
         if path.suffix.lower() in ARROW_SUFFIXES:
@@ -239,21 +240,44 @@ def write_table(path: Path, vectors: NDArray[Any], dtype: np.dtype[Any]) -> None
     dtype
         The type to store: of integers, float16, float32 or float64, in native byte order.
     """
-    pa = _pyarrow(path)
+    _write_lists(path, None, "emb", vectors, dtype)
+
+
+def write_id_lists(path: Path, query_ids: NDArray[np.int64], neighbor_ids: NDArray[np.int64]) -> None:
+    """Write the columns ``id`` (of the queries) and ``neighbors_id`` (lists) of VectorDBBench, in place."""
+    _write_lists(path, query_ids, "neighbors_id", neighbor_ids, np.dtype(np.int64))
+
+
+def _write_lists(
+    path: Path, ids: NDArray[np.int64] | None, name: str, lists: NDArray[Any], dtype: np.dtype[Any]
+) -> None:
+    pa = require_pyarrow(path)
     value_type = pa.from_numpy_dtype(dtype)
-    schema = pa.schema([("id", pa.int64()), ("emb", pa.list_(value_type))])
-    d = vectors.shape[1]
+    schema = pa.schema([("id", pa.int64()), (name, pa.list_(value_type))])
+    d = lists.shape[1]
     if path.suffix.lower() in ARROW_SUFFIXES:
         writer = pa.ipc.new_file(str(path), schema)
     else:
         writer = pa.parquet.ParquetWriter(path, schema)
     with writer:
-        for rows in row_blocks(len(vectors), vectors[:1].nbytes):
+        for rows in row_blocks(len(lists), lists[:1].nbytes):
             n = rows.stop - rows.start
-            values = pa.array(np.ascontiguousarray(vectors[rows], dtype).reshape(-1), value_type)
-            lists = pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * d, pa.int32()), values)
-            ids = pa.array(np.arange(rows.start, rows.stop, dtype=np.int64))
-            writer.write_batch(pa.record_batch([ids, lists], schema=schema))
+            values = pa.array(np.ascontiguousarray(lists[rows], dtype).reshape(-1), value_type)
+            column = pa.ListArray.from_arrays(pa.array(np.arange(n + 1) * d, pa.int32()), values)
+            block_ids = np.arange(rows.start, rows.stop, dtype=np.int64) if ids is None else ids[rows]
+            writer.write_batch(pa.record_batch([pa.array(block_ids), column], schema=schema))
+
+
+def has_parts(folder: Path, stem: str) -> bool:
+    """Tell whether a folder holds any file of ``train`` or ``test``, complete or not."""
+    return any(
+        re.fullmatch(rf"(shuffle_)?{stem}(-\d+-of-\d+)?\.parquet", path.name) for path in folder.glob("*.parquet")
+    )
+
+
+def read_part_ids(folder: Path, stem: str) -> NDArray[np.int64]:
+    """Read the column ``id`` of ``train`` or ``test`` in a VectorDBBench folder, row by row of `read_folder`."""
+    return np.concatenate([read_integer_column(part, "id") for part in folder_parts(folder, stem)])
 
 
 def folder_parts(folder: Path, stem: str) -> tuple[Path, ...]:

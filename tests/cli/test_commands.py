@@ -335,7 +335,7 @@ def test_what_init_writes_is_a_config_that_plans(call, tmp_path, files):
 def test_version_and_completion_and_help(call):
     assert call("--version").stdout == f"idxbench {idxbench.__version__}\n"
     assert "complete -o default" in call("--show-completion", "bash").stdout
-    for command in ("run", "report", "init", "convert"):
+    for command in ("run", "report", "truth", "init", "convert"):
         assert "Usage: " in call(command, "--help").stdout
     assert "Exit codes" in call("--help").stdout
 

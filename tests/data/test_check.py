@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
 from idxbench.data import check
-from idxbench.data.check import check_matrix, check_vectors, check_widths
+from idxbench.data.check import check_finite, check_matrix, check_vectors, check_widths
 from idxbench.errors import DataError
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -144,3 +144,23 @@ def test_real_vectors() -> None:
     debian = np.load(DATA / "debian-minilm/vectors.npy", mmap_mode="r")
     found = check_vectors(debian, "debian")
     assert found.n_duplicate_rows == len(debian) - len(np.unique(debian, axis=0))
+
+
+@pytest.mark.parametrize("dtype", ["<f2", "<f4", ">f8", "u1", "<i8"])
+def test_a_lighter_look_finds_lengths_and_zero_rows(dtype: str) -> None:
+    vectors = np.asfortranarray(np.array([[3, 4], [0, 0], [5, 12], [0, 0]], dtype))
+    seen: list[int] = []
+    extent = check_finite(vectors, "x", seen.append)
+    assert (extent.largest_norm, extent.n_zero_rows, extent.zero_rows) == (13.0, 2, (1, 3))
+    assert sum(seen) == 4
+    assert check_finite(vectors[[0]], "x").zero_rows == ()
+
+
+def test_a_lighter_look_takes_what_float32_does_not_and_names_bad_rows() -> None:
+    vectors = np.full((2_000_000, 1), 1e-200)
+    vectors[7] = 1e300
+    assert check_finite(vectors, "x").largest_norm == 1e300
+    vectors[[5, 1_999_999]] = np.nan
+    vectors[9] = -np.inf
+    with pytest.raises(DataError, match=r"x\n.*finite numbers\n.*3 of 2000000 rows, first in rows 5, 9, 1999999"):
+        check_finite(vectors, "x")
