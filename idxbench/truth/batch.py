@@ -81,7 +81,7 @@ def _search_prepared(
 ) -> Neighbors:
     items = source.items
     asked = prepare_queries(queries, mapping, items.scale)
-    chosen = _choose(items, asked, len(items), k, engine, mapping, source.encoded, source.coder)
+    chosen = _choose(items, asked, len(items), k, engine, mapping, source)
     search = Search(asked, k, threads)
     if chosen.engine == "codes":
         search.scan(items, (source.codes(pool), code_queries(asked, source.coder, items)), pool)
@@ -105,7 +105,7 @@ def _search_blocks(
     first = next(blocks)
     asked = prepare_queries(queries, mapping, first.scale)
     expected = max(steps.n_items, len(first))
-    chosen = _choose(first, asked, expected, k, engine, mapping, None, None)
+    chosen = _choose(first, asked, expected, k, engine, mapping, None)
     search = Search(asked, k, threads)
     # The codes of queries don't depend on the block but through the scale of the bias.
     panels = codes = None
@@ -137,25 +137,32 @@ def _choose(
     k: int,
     engine: str,
     mapping: Mapping,
-    encoded: Coder | None,
-    coder: Coder | None,
+    source: Prepared | None,
 ) -> Choice:
     """Choose the engine, and how items are to be encoded where they are not."""
-    sort = sort_pays(items, mapping)
+    sort = source.sort if source is not None else sort_pays(items, mapping)
     mapped = not sort and not items.center.any() and bool(np.all(items.factors == 1.0))
-    work = Work(n_items, items.rows.shape[1], max(len(asked), 1), min(k, n_items), encoded, mapped, sort)
-    sample = None
-    step = max(1, len(asked) // ASKED)
-    if coder is None or worth_sampling(work):
+    encoded = source.encoded if source is not None else None
+    n_dims = items.rows.shape[1]
+    work = Work(n_items, n_dims, max(len(asked), 1), min(k, n_items), encoded, mapped, sort)
+
+    def sample() -> Sample:
         rows = mapped_sample(items)
         bias = -0.5 * (rows**2).sum(axis=1) if asked.by_distance else np.zeros(len(rows))
-        sample = Sample(rows, bias, asked.mapped[::step], asked.bias_units(items)[::step])
-        coder = coder or Coder(fit_axes(sample.items, sample.queries))
-    with single_threaded_blas() if worth_sampling(work) else nullcontext():
-        choice = choose(work, sample if worth_sampling(work) else None, coder)
-    # No codes for vectors whose sums leave 32 bits, even where they were asked for.
-    insist = engine != "auto" and work.n_dims <= MAX_DIMS
-    return Choice(engine, choice.coder, choice.costs) if insist else choice
+        some = slice(None, None, max(1, len(asked) // ASKED))
+        return Sample(rows, bias, asked.mapped[some], asked.bias_units(items)[some])
+
+    if source is not None and len(asked):
+        source.fit(sample, work.k)
+    if engine != "auto" and n_dims <= MAX_DIMS:
+        seen = sample() if encoded is None and engine == "codes" else None
+        coder = Coder(fit_axes(seen.items, seen.queries)) if seen is not None else Coder(np.ones(n_dims))
+        return Choice(engine, coder, {})
+    if not worth_sampling(work):
+        return choose(work, None, encoded or Coder(np.ones(n_dims)))
+    with single_threaded_blas():
+        seen = sample()
+        return choose(work, seen, encoded or Coder(fit_axes(seen.items, seen.queries)))
 
 
 def score_given(

@@ -87,28 +87,24 @@ def _project(
     return kept.astype(np.float32), rest
 
 
-def fit_axes(items: NDArray[np.float64], queries: NDArray[np.float64] | None) -> NDArray[np.float64]:
-    """Choose how to rescale the axes from samples of mapped items (n, d) and of queries (q, d), if known.
+def fit_axes(items: NDArray[np.float64], queries: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Choose how to rescale the axes from samples of mapped items, (n, d), and of queries, (q, d).
 
-    With both, each axis gets half of what would make the queries alike and half of what would make the
-    items alike, its balanced gauge; with items only, axes that stand out are brought back to the others.
+    Each axis gets half of what would make the items alike and half of what would make the queries alike, its
+    balanced gauge; axes that hardly differ in it are left alone.
     """
-    own = np.sqrt(np.mean(items**2, axis=0))
-    other = np.ones_like(own) if queries is None or not len(queries) else np.sqrt(np.mean(queries**2, axis=0))
+    if not len(queries):
+        return np.ones(items.shape[1])
+    own, other = (np.sqrt(np.mean(rows**2, axis=0)) for rows in (items, queries))
     known = (own > 0) & (other > 0)
     if not known.any():
         return np.ones_like(own)
     ratio = np.ones_like(own)
-    ratio[known] = other[known] / own[known]
-    if queries is not None:
-        ratio[known] = np.sqrt(ratio[known])
+    ratio[known] = np.sqrt(other[known] / own[known])
     ratio[known] /= np.median(ratio[known])
-    if ratio[known].max() <= TOLERATED and ratio[known].min() >= 1 / TOLERATED:
+    if ratio.max() <= TOLERATED and ratio.min() >= 1 / TOLERATED:
         return np.ones_like(own)
-    if queries is None:
-        # Small axes do no harm as they are; lifted, they would cost the queries their codes.
-        ratio = np.where(ratio < 1 / TOLERATED, ratio, 1.0)
-    return np.asarray(2.0 ** np.round(np.log2(np.where(known, ratio, 1.0))))
+    return np.asarray(2.0 ** np.round(np.log2(ratio)))
 
 
 def collapsed(items: NDArray[np.float64]) -> Coder | None:

@@ -19,15 +19,17 @@ CODE_PRODUCT = {(16, True): 0.0023, (8, True): 0.0046, (16, False): 0.011, (8, F
 # For a pair, whatever its width: thresholds, comparisons.
 FLOAT_PAIR, CODE_PAIR = 0.10, 0.04
 # For a pair that passes: its float64 score and its place in a heap.
-SCORED, SCORED_NUMBER = 60.0, 0.12
+SCORED, SCORED_NUMBER = 35.0, 0.08
 # To make an item ready, per number.
 ENCODE, MAP = 1.2, 1.0
 # To read a byte that is in no cache, the bus shared by the threads.
 READ = 0.06
 
 # Below these, a sample costs more than a wrong choice.
-SAMPLED_QUERIES, SAMPLED_PRODUCTS = 64, 2e9
-ASKED = 48
+SAMPLED_QUERIES, SAMPLED_PRODUCTS = 64, 3e10
+ASKED = 32
+# The bound on Gaussian data, over the deviation of scores and the root of the width, as survivors show it.
+GAUSSIAN_ERROR = 0.010
 # Shares below this are not told apart by a sample.
 LEAST_REACH = 0.002
 # Sampled scores above this rank describe the tail beyond them.
@@ -78,6 +80,10 @@ class Sample:
     queries: NDArray[np.float64]
     bias_units: NDArray[np.float64]
 
+    def scores(self) -> NDArray[np.float64]:
+        """Score every pair, (q, m)."""
+        return np.asarray(self.queries @ self.items.T + self.bias_units[:, None] * self.bias)
+
 
 @dataclass(frozen=True)
 class Choice:
@@ -112,21 +118,22 @@ def choose(work: Work, sample: Sample | None, axes: Coder) -> Choice:
     reach, reach_of_tiles = 1.0, 1.0
     scores, limits = np.ones((0, 0)), np.ones(0)
     if sample is not None and len(sample.items) > TAIL:
-        scores = sample.queries @ sample.items.T + sample.bias_units[:, None] * sample.bias
+        scores = sample.scores()
         limits = kth_scores(scores, share)
         if work.sorted and not sample.bias.any():
             reach, reach_of_tiles = reachable_shares(sample, limits)
         if work.encoded is None:
-            options += rotations(sample.items, sample.queries)
+            options += rotations(sample.items)
     costs = {"floats": _floats_cost(work, reach_of_tiles)}
     best, coder = np.inf, first
     for option in options:
         if sample is not None and len(limits):
-            inflation = inflation_of(option, sample, scores, limits, share)
+            growth = inflation_of(option, sample, scores, limits, share)
         else:
-            # Gaussian data: both errors together, against scores of deviation 1, at the height of the k-th.
-            inflation = float(np.exp(0.0165 * np.sqrt(work.n_dims) * np.sqrt(2 * np.log(work.n_items / work.k))))
-        cost = _codes_cost(work, option, reach, inflation)
+            # Scores of deviation 1 thin out by their height; the bound grows with the root of the width.
+            height = np.sqrt(2 * np.log(work.n_items / work.k))
+            growth = float(np.exp(GAUSSIAN_ERROR * np.sqrt(work.n_dims) * height))
+        cost = _codes_cost(work, option, reach, growth)
         if cost < best:
             best, coder = cost, option
     costs["codes"] = float(best)
@@ -210,10 +217,19 @@ def passing_share(scores: NDArray[np.float64], limits: NDArray[np.float64]) -> N
     return np.asarray(np.where(limits <= starts, (scores >= limits[:, None]).mean(axis=1), beyond))
 
 
+def inflation(coder: Coder, sample: Sample, share: float) -> float:
+    """Estimate how many times more pairs pass the bound of the codes than reach the k-th score.
+
+    ``share`` is k over the number of all items.
+    """
+    scores = sample.scores()
+    return inflation_of(coder, sample, scores, kth_scores(scores, share), share)
+
+
 def inflation_of(
     coder: Coder, sample: Sample, scores: NDArray[np.float64], limits: NDArray[np.float64], share: float
 ) -> float:
-    """Estimate how many times more pairs pass the bound of the codes than reach the k-th score."""
+    """Do what `inflation` does with scores and k-th scores at hand."""
     order = np.argsort(-np.einsum("ij,ij->i", sample.items, sample.items))
     items, queries = sample.items[order], sample.queries
     lost_items, lost = np.zeros(len(items)), np.zeros(len(queries))
@@ -225,11 +241,16 @@ def inflation_of(
             np.sqrt(np.maximum(np.einsum("ij,ij->i", rows, rows) - np.einsum("ij,ij->i", part, part), 0.0))
             for rows, part in ((items, kept), (queries, asked))
         )
-    panels = np.arange(len(items)) // LANES
-    tops = np.maximum.reduceat(np.abs(kept).max(axis=1), np.arange(0, len(items), LANES))
-    errors, asked_errors = _rounding(kept, tops[panels]), _rounding(asked, np.abs(asked).max(axis=1))
-    bounds = np.sqrt((asked**2).sum(axis=1))[:, None] * errors + lost[:, None] * lost_items
-    bounds += asked_errors[:, None] * np.sqrt((kept**2).sum(axis=1))
+    starts, panels = np.arange(0, len(items), LANES), np.arange(len(items)) // LANES
+
+    def largest(values: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Give every item the largest value of its panel, which is what the bound knows."""
+        return np.asarray(np.maximum.reduceat(values, starts)[panels])
+
+    errors = largest(_rounding(kept, largest(np.abs(kept).max(axis=1))))
+    asked_errors = _rounding(asked, np.abs(asked).max(axis=1))
+    bounds = np.sqrt((asked**2).sum(axis=1))[:, None] * errors + lost[:, None] * largest(lost_items)
+    bounds += asked_errors[:, None] * largest(np.sqrt((kept**2).sum(axis=1)))
     return max(1.0, float(passing_share(scores[:, order] + bounds, limits).mean()) / share)
 
 
@@ -239,18 +260,19 @@ def _rounding(rows: NDArray[np.float64], tops: NDArray[np.float64]) -> NDArray[n
     return np.asarray(np.sqrt(((rows - np.round(rows / scales) * scales) ** 2).sum(axis=1)))
 
 
-def rotations(items: NDArray[np.float64], queries: NDArray[np.float64]) -> list[Coder]:
-    """Propose the principal axes of items and queries together, cut to an eighth, a quarter, half of them."""
+def rotations(items: NDArray[np.float64]) -> list[Coder]:
+    """Propose the principal axes of the items, cut to an eighth, a quarter, half of them.
+
+    Not of the queries as well: the few that are sampled would lie in axes made of them, and look held.
+    """
     n_dims = items.shape[1]
     if not NARROWEST <= n_dims <= WIDEST:
         return []
-    together = np.zeros((n_dims, n_dims))
-    for rows in (items, queries):
-        total = float((rows**2).sum())
-        together += rows.T @ rows / total if total > 0 else 0.0
+    some = items[:: max(1, len(items) // n_dims // 2)]
+    moment = some.T @ some
     # Participation: how many dimensions hold the variance; no cut pays where it is most of them.
-    if float(np.trace(together)) ** 2 > 0.5 * n_dims * float((together**2).sum()):
+    if float(np.trace(moment)) ** 2 > 0.5 * n_dims * float((moment**2).sum()):
         return []
-    _, vectors = np.linalg.eigh(together)
+    _, vectors = np.linalg.eigh(moment)
     widths = sorted({max(4, n_dims // part // 4 * 4) for part in (8, 4, 2)})
     return [Coder(np.ones(n_dims), np.ascontiguousarray(vectors[:, ::-1][:, :width])) for width in widths]

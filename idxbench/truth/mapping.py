@@ -27,7 +27,7 @@ Metric = Literal["dot", "cosine", "l2", "covariance"]
 METRICS: tuple[str, ...] = get_args(Metric)
 
 # Rows looked at to find a center, the spread of the axes and of the norms.
-SAMPLE = 4096
+SAMPLE = 2048
 # Beyond these, squares leave float64.
 SMALLEST, LARGEST = 1e-150, 1e150
 

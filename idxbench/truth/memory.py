@@ -54,7 +54,7 @@ def search_bytes(
     rows = min(n_items, max(1, BLOCK_BYTES // (4 * n_dims)))
     # The float32 copy of a block, or its codes; order, norms, factors; the pieces that threads work on.
     block = rows * (4 * n_dims + 80) + _copies(rows, n_dims, metric, dtype) + threads * (1 << 25)
-    sample = 4096 * n_dims * 8 * 3 + 4096 * 48 * 8 * 2
+    sample = 2048 * n_dims * 8 * 6 + 2048 * 32 * 8 * 4
     return int(queries + heaps + results + block + sample)
 
 

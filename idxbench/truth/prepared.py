@@ -1,7 +1,7 @@
 """Items prepared once for many searches."""
 
+from collections.abc import Callable
 from concurrent.futures import Executor
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,18 @@ from idxbench.kernels.codes import MAX_DIMS, CodeBlock
 from idxbench.kernels.floats import FloatBlock
 from idxbench.truth.blocks import Items, code_block, float_block, norms_spread, prepare_items
 from idxbench.truth.coder import Coder, collapsed, fit_axes
+from idxbench.truth.cost import TAIL, Sample, inflation
 from idxbench.truth.mapping import SAMPLE, Mapping
+
+# Fewer candidates by this factor are worth making the codes again.
+WORTH_ENCODING = 3.0
 
 
 class Prepared:
     """All items as one block, with what either engine needs made when it is first needed.
 
-    The codes are made at once, unless the other engine is insisted on: they are what most searches take.
+    The codes are made at once, unless the other engine is insisted on: they are what most searches take. How
+    the axes of items and queries compare is known at the first search; the codes are made again if that pays.
     """
 
     def __init__(self, rows: NDArray[Any], mapping: Mapping, engine: str, pool: Executor) -> None:
@@ -25,10 +30,24 @@ class Prepared:
         self.sort = sort_pays(self.items, mapping)
         self._codes: CodeBlock | None = None
         self._floats: FloatBlock | None = None
-        sample = mapped_sample(self.items)
-        self.coder = collapsed(sample) or Coder(fit_axes(sample, None))
-        if engine != "floats" and self.items.rows.shape[1] <= MAX_DIMS:
+        n_dims = self.items.rows.shape[1]
+        self.coder = collapsed(mapped_sample(self.items)) or Coder(np.ones(n_dims))
+        self._fitted = self.coder.basis is not None
+        if engine != "floats" and n_dims <= MAX_DIMS:
             self.codes(pool)
+
+    def fit(self, sample: Callable[[], Sample], k: int) -> None:
+        """Look at the queries of the first search: where their axes differ from those of the items, encode anew."""
+        if self._fitted or self._codes is None:
+            return
+        self._fitted = True
+        seen = sample()
+        fitted = Coder(fit_axes(seen.items, seen.queries))
+        if np.all(fitted.item_axes == 1.0) or len(seen.items) <= TAIL:
+            return
+        before, after = (inflation(coder, seen, k / len(self.items)) for coder in (self.coder, fitted))
+        if before > WORTH_ENCODING * after:
+            self.coder, self._codes = fitted, None
 
     @property
     def encoded(self) -> Coder | None:
@@ -57,16 +76,3 @@ def mapped_sample(items: Items) -> NDArray[np.float64]:
     """Return some mapped items, (m, d), m at most `SAMPLE`."""
     step = -(-len(items) // SAMPLE)
     return (items.rows[::step].astype(np.float64) - items.center) * items.factors[::step, None]
-
-
-def sub_block(items: Items, rows: slice) -> Items:
-    """Return some rows of a block as a block of their own."""
-    exact = items.exact
-    cut = exact._replace(
-        rows=exact.rows[rows],
-        rest=exact.rest[rows] if len(exact.rest) else exact.rest,
-        factors=exact.factors[rows] if len(exact.factors) else exact.factors,
-    )
-    return replace(
-        items, first=items.first + rows.start, exact=cut, factors=items.factors[rows], norms=items.norms[rows]
-    )
