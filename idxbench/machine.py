@@ -49,11 +49,22 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def free_memory() -> int:
+    """Return the bytes that processes may still take: what is available, cut down to the limit of the control group."""
+    import psutil
+
+    available = int(psutil.virtual_memory().available)
+    try:
+        return min(available, int(Path("/sys/fs/cgroup/memory.max").read_text()))
+    except (OSError, ValueError):
+        return available
+
+
 def environment(threads: int) -> dict[str, Any]:
     """Describe machine and software for ``run.json``."""
     import psutil
 
-    packages = ("idxbench", "numpy", "numba", "hnswlib", "scipy", "scikit-learn", "h5py")
+    packages = ("idxbench", "numpy", "numba", "hnswlib", "scipy", "scikit-learn", "h5py", "faiss-cpu", "usearch")
     return {
         "platform": platform.platform(),
         "python": sys.version.split()[0],

@@ -37,6 +37,8 @@ KEEPERS = {
     "numba": ("kernels/",),
     "llvmlite": ("kernels/",),
     "hnswlib": ("indexes/hnsw.py",),
+    "faiss": ("indexes/faiss_flat.py",),
+    "usearch": ("indexes/usearch_exact.py",),
     "rich": ("report/", "cli/"),
     "pandas": ("verdicts/", "report/", "records.py"),
     "typer": ("cli/",),
@@ -47,7 +49,7 @@ KEEPERS = {
 }
 
 # Imported at the top of no module, so that --help and import stay fast.
-LAZY = {"scipy", "sklearn", "pandas", "h5py", "pyarrow", "psutil", "threadpoolctl"}
+LAZY = {"scipy", "sklearn", "pandas", "h5py", "pyarrow", "psutil", "threadpoolctl", "faiss", "usearch"}
 
 
 def room_of(path: str) -> str:

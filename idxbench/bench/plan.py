@@ -8,7 +8,7 @@ from typing import Any
 from idxbench.config.messages import nearest
 from idxbench.config.schema import AnyIndex, Config, HnswlibIndex, Task
 from idxbench.errors import ConfigError, Problem
-from idxbench.indexes.catalogue import effective_searches
+from idxbench.indexes.catalogue import effective_searches, missing_extra
 from idxbench.records import Notice, compact_json
 from idxbench.strategies.catalogue import Space, resolve_strategies
 
@@ -100,6 +100,39 @@ def make_plan(config: Config, only: Sequence[str] = (), *, has_queries: bool = T
             for index, (searches, _) in zip(indexes, sweeps, strict=True):
                 builds += _builds(space, index, searches, config)
     return Plan(tasks, spaces, tuple(builds), tuple(notices))
+
+
+def check_extras(plan: Plan, config: Config, source: str) -> None:
+    """Refuse indexes whose library is not installed, before any work.
+
+    Parameters
+    ----------
+    plan
+        What will run; an index that ``only`` left out needs no library.
+    config, source
+        Where it came from, for messages.
+
+    Raises
+    ------
+    ConfigError
+        Names every library that is missing, and the command that installs it.
+    """
+    positions = {str(index.kind): position for position, index in reversed(list(enumerate(config.index)))}
+    problems = []
+    for kind in dict.fromkeys(build.kind for build in plan.builds):
+        missing = missing_extra(kind)
+        if missing is not None:
+            library, extra = missing
+            problems.append(
+                Problem(
+                    f"{source}: index[{positions[kind]}].kind",
+                    f"{library}, which {kind!r} runs on",
+                    f"{library} is not installed",
+                    f"pip install 'idxbench[{extra}]', or leave this index out",
+                )
+            )
+    if problems:
+        raise ConfigError(problems)
 
 
 def _keep_only(

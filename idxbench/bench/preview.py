@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from idxbench.bench.inputs import check_shapes, check_sizes, check_transforms
-from idxbench.bench.plan import Plan, make_plan
+from idxbench.bench.plan import Plan, check_extras, make_plan
 from idxbench.bench.runner import Request
 from idxbench.config.schema import Config, FilesData, GaussianData
 from idxbench.data.load import load
@@ -54,4 +54,5 @@ def preview(request: Request) -> Preview:
     if n_queries is not None and config.measure.queries:
         n_queries = min(n_queries, config.measure.queries)
     plan = make_plan(config, request.only, has_queries=n_queries != 0)
+    check_extras(plan, config, request.config_name)
     return Preview(config, plan, n_items, n_queries, n_dims, resolve_threads(config.threads))

@@ -1,7 +1,7 @@
 """The retrieve task: what a strategy loses by itself, and what each index loses on top."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.bench.child import BuildResult, ChildError, run_child
+from idxbench.bench.child import BuildResult
 from idxbench.bench.embed import Embedded
 from idxbench.bench.figures import Where
 from idxbench.bench.plan import Build
@@ -120,25 +120,18 @@ def _finite(value: float) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-def run_build(
-    build: Build,
-    embedded: Embedded,
-    config: Config,
-    threads: int,
-    folder: Path,
-    progress: Callable[[str, int], None],
-) -> BuildResult:
-    """Build and search one index in a child process.
+def make_job(build: Build, embedded: Embedded, config: Config, threads: int, folder: Path) -> Job:
+    """Say what a child process has to do for one build, in a folder made for it.
 
     Raises
     ------
-    ChildError
-        The child failed.
+    ValueError
+        There are no queries.
     """
     if embedded.queries_path is None:
-        raise ChildError("there are no queries")
+        raise ValueError("the retrieve task needs queries")
     folder.mkdir()
-    job = Job(
+    return Job(
         items=str(embedded.items_path),
         queries=str(embedded.queries_path),
         out=str(folder),
@@ -152,7 +145,6 @@ def run_build(
         search_threads=threads,
         rounds=config.measure.rounds,
     )
-    return run_child(job, folder, progress)
 
 
 def build_rows(
@@ -195,10 +187,14 @@ class CellResult:
 
 
 def cell_results(
-    build: Build, result: BuildResult, strategy: StrategyResult, reference: Reference, config: Config
+    build: Build,
+    timings: Sequence[SearchTiming],
+    strategy: StrategyResult,
+    reference: Reference,
+    config: Config,
 ) -> Iterator[CellResult]:
     """Grade every search of a build."""
-    for search, timing in zip(build.searches, result.searches, strict=True):
+    for search, timing in zip(build.searches, timings, strict=True):
         where = _place(build, compact_json(search))
         rows: list[Measurement] = []
         samples: dict[str, NDArray[Any]] = {"latency": timing.single_s.astype(np.float32)}

@@ -1,35 +1,22 @@
 """The retrieve task from truth to cells."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from typing import Any
+from collections.abc import Sequence
+from itertools import groupby
 
 import numpy as np
 
-from idxbench.bench.child import ChildError
+from idxbench.bench.arms import measure_indexes
 from idxbench.bench.embed import Embedded
 from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
-from idxbench.bench.plan import Build, Plan
-from idxbench.bench.retrieve import (
-    Reference,
-    StrategyResult,
-    build_rows,
-    cell_results,
-    measure_strategy,
-    run_build,
-    truth_time_row,
-)
-from idxbench.bench.rundir import Failure
+from idxbench.bench.plan import Plan
+from idxbench.bench.retrieve import Reference, StrategyResult, measure_strategy, truth_time_row
 from idxbench.bench.session import Session
 from idxbench.bench.truths import TruthSource
 from idxbench.measures.ranking import check_ranking
 from idxbench.measures.recall import random_recall, recall_per_query
 from idxbench.records import compact_json
 from idxbench.truth.exact import ExactIndex
-
-# Queries from which on a recall of 0 can't be bad luck.
-ENOUGH = 20
 
 
 def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embedded]) -> None:
@@ -38,10 +25,9 @@ def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embe
     reference = _reference(session, inputs, truths)
     results = {embedded.space.name: _strategy(session, embedded, truths, reference) for embedded in spaces}
     session.save()
-    for position, build in enumerate(plan.builds):
-        if build.space.name in results:
-            _build(session, build, position, results[build.space.name], reference)
-            session.save()
+    for name, builds in groupby(enumerate(plan.builds), key=lambda numbered: numbered[1].space.name):
+        if name in results:
+            measure_indexes(session, list(builds), results[name], reference)
     _spread_over_builds(session, plan)
 
 
@@ -94,58 +80,6 @@ def _strategy(session: Session, embedded: Embedded, truths: TruthSource, referen
     )
     session.directory.append({"kind": "strategy", "strategy": space.name}, result.rows)
     return result
-
-
-def _build(session: Session, build: Build, position: int, strategy: StrategyResult, reference: Reference) -> None:
-    config = session.config
-    unit = {"kind": "build", "strategy": build.space.name, "index": build.kind, "build": build.build_json}
-    try:
-        with _progress(session, build, len(strategy.embedded.items)) as tell:
-            folder = session.directory.work / f"build-{position}"
-            result = run_build(build, strategy.embedded, config, session.threads, folder, tell)
-    except ChildError as error:
-        _fail(session, build, unit, str(error))
-        return
-    session.directory.append(
-        unit | {"batch_threads": result.batch_threads}, build_rows(build, result, strategy, reference, config)
-    )
-    for cell in cell_results(build, result, strategy, reference, config):
-        search = compact_json(cell.search)
-        session.directory.save_queries("|".join((build.space.name, build.kind, build.build_json, search)), cell.samples)
-        failure = None
-        if cell.own_recall == 0.0 and len(reference.queries) >= ENOUGH and max(config.k) < len(reference.exact.items):
-            # An index that finds not one true neighbour of many queries is broken, not bad.
-            reason = "recall is 0 for every query against its own exact search: a broken index, not a bad one"
-            failure = Failure(build.space.name, build.kind, build.build_json, (search,), reason)
-            session.failures.append(failure)
-        session.directory.append(unit | {"kind": "cell", "search": search}, cell.rows, failure)
-
-
-def _fail(session: Session, build: Build, unit: Mapping[str, Any], reason: str) -> None:
-    space = build.space
-    searches = tuple(compact_json(search) for search in build.searches)
-    failure = Failure(space.name, build.kind, build.build_json, searches, reason)
-    session.failures.append(failure)
-    place = ("retrieve", space.name, space.similarity, build.kind, build.build_json)
-    rows = [Where(*place, search).value("failed", 1.0, "count") for search in searches]
-    session.directory.append(unit, rows, failure)
-
-
-@contextmanager
-def _progress(session: Session, build: Build, n_items: int) -> Iterator[Callable[[str, int], None]]:
-    """Show building and searching as one bar, each in thousandths of its own steps."""
-    n_searches = len(build.searches) * session.config.measure.rounds
-    steps = {"built": 1000 / n_items, "searched": 1000 / n_searches}
-    with session.progress.stage(f"{build.space.name}: {build.kind} {build.build_json}".rstrip(), 2000) as advance:
-        done, shown = 0.0, 0
-
-        def tell(stage: str, n: int) -> None:
-            nonlocal done, shown
-            done += steps.get(stage, 0.0) * n
-            advance(int(done) - shown)
-            shown = int(done)
-
-        yield tell
 
 
 def _spread_over_builds(session: Session, plan: Plan) -> None:

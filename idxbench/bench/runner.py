@@ -14,7 +14,7 @@ from idxbench.bench.embed import embed
 from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs, load_inputs
 from idxbench.bench.items_job import compare_items
-from idxbench.bench.plan import Plan, make_plan
+from idxbench.bench.plan import Plan, check_extras, make_plan
 from idxbench.bench.progress import Progress, Silent
 from idxbench.bench.retrieve_job import retrieve
 from idxbench.bench.rundir import Failure, RunDirectory
@@ -67,7 +67,7 @@ def execute(request: Request, progress: Progress | None = None) -> tuple[Path, i
         Mistakes in config, data or output folder: found before any work where that can be told.
     """
     config = request.config
-    make_plan(config, request.only)
+    check_extras(make_plan(config, request.only), config, request.config_name)
     short_hash = hashlib.blake2b(config.model_dump_json().encode(), digest_size=4).hexdigest()
     directory = RunDirectory.create(request.out, request.config_text, short_hash)
     session = Session(config, resolve_threads(config.threads), directory, progress or Silent())

@@ -1,22 +1,33 @@
-"""The child process: builds one index, times its searches, measures its memory, writes what it found.
+"""The child process: builds one index, measures its memory, and times its searches when it is told to.
 
-Run as ``python -m idxbench.bench.worker JOB.json``. Progress goes to standard output, a JSON object a line;
-results go to the folder the job names. Nothing else runs in this process, so its peak is the index's.
+Run as ``python -m idxbench.bench.worker JOB.json``. It builds at once; then it takes commands from standard input, a
+JSON object a line, and sleeps in between: ``{"turn": 0}`` times search number 0 once, ``{"finish": true}`` writes down
+what was found and ends it, and so does the end of the input, which comes when the parent is gone. Progress and
+``{"ready": 1}`` after every step go to standard output; results go to the folder the job names. Nothing else runs in
+this process, so its peak is the index's.
 """
 
 import json
+import os
 import sys
 import time
+from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import numpy as np
+from numpy.typing import NDArray
 
 from idxbench.bench.memory import peak_since, start_peak
-from idxbench.bench.rounds import time_rounds
+from idxbench.bench.rest import come_to_rest
+from idxbench.bench.rounds import TimedSearches
 from idxbench.config.schema import Similarity
-from idxbench.indexes.catalogue import make_index
+from idxbench.indexes.base import VectorIndex
+from idxbench.indexes.catalogue import batch_threads, make_index
+from idxbench.kernels.compile import compile_kernels
+
+Say = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
@@ -37,20 +48,11 @@ class Job:
     rounds: int
 
 
-def run_job(job: Job) -> None:
-    """Build, measure, search, and write ``result.json`` and ``result.npz`` into the job's folder."""
-    items = np.ascontiguousarray(np.load(job.items, allow_pickle=False))
+def serve(job: Job, commands: Iterable[str], say: Say) -> None:
+    """Build; then do as told, one command after the other."""
     queries = np.load(job.queries, allow_pickle=False)
-    index = make_index(job.kind, job.parameters, job.similarity)
-    if job.kind == "exact":
-        # Compiling a kernel is no part of building: one tiny index of the same kind compiles it first.
-        _warm_up(job, items[:1])
-    baseline = start_peak()
-    start = time.perf_counter()
-    index.build(items, seed=job.seed, threads=job.build_threads, progress=lambda n: _say({"built": n}))
-    build_s = time.perf_counter() - start
-    memory_peak = peak_since(baseline)
-    timings = time_rounds(
+    index = _build(job, len(queries), say)
+    timed = TimedSearches(
         index,
         job.searches,
         index.prepare(queries),
@@ -58,35 +60,54 @@ def run_job(job: Job) -> None:
         rounds=job.rounds,
         threads=job.search_threads,
         clock=time.perf_counter,
-        progress=lambda n: _say({"searched": n}),
+        rest=come_to_rest,
     )
-    arrays: dict[str, Any] = {"reachable": index.reachable()}
-    for position, timing in enumerate(timings):
-        arrays[f"ids_{position}"] = timing.ids
-        arrays[f"batch_{position}"] = timing.batch_s
-        arrays[f"single_{position}"] = timing.single_s
-    np.savez(Path(job.out) / "result.npz", **arrays)
+    come_to_rest()
+    say({"ready": 1})
+    for line in commands:
+        command = json.loads(line)
+        if "turn" in command:
+            timed.turn(command["turn"])
+            say({"ready": 1})
+        else:
+            _write_timings(timed, Path(job.out))
+            say({"ready": 1})
+            return
+
+
+def _build(job: Job, n_queries: int, say: Say) -> VectorIndex:
+    """Build, and write ``build.json`` and ``reachable.npy``; the items are let go of."""
+    items = np.ascontiguousarray(np.load(job.items, allow_pickle=False))
+    index = make_index(job.kind, job.parameters, job.similarity)
+    if job.kind == "exact":
+        # Compiling kernels is no part of building, nor is reading them from the disk.
+        compile_kernels()
+    baseline = start_peak()
+    start = time.perf_counter()
+    index.build(items, seed=job.seed, threads=job.build_threads, progress=lambda n: say({"built": n}))
+    build_s = time.perf_counter() - start
+    memory_peak = peak_since(baseline)
     result = {
         "build_s": build_s,
         "memory_peak": memory_peak,
         "memory_exact": baseline.exact,
         "index_bytes": index.size_bytes(),
-        "n_short": [timing.n_short for timing in timings],
-        # hnswlib answers a batch of at most 4 rows per thread with one thread.
-        "batch_threads": 1 if len(queries) <= 4 * job.search_threads else job.search_threads,
+        "batch_threads": batch_threads(job.kind, n_queries, job.search_threads),
     }
-    Path(job.out, "result.json").write_text(json.dumps(result), encoding="utf-8")
+    Path(job.out, "build.json").write_text(json.dumps(result), encoding="utf-8")
+    np.save(Path(job.out, "reachable.npy"), index.reachable())
+    return index
 
 
-def _warm_up(job: Job, items: Any) -> None:
-    tiny = make_index(job.kind, job.parameters, job.similarity)
-    tiny.build(items, seed=job.seed, threads=1, progress=lambda n: None)
-    tiny.search(tiny.prepare(items), 1, threads=1)
-
-
-def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+def _write_timings(timed: TimedSearches, folder: Path) -> None:
+    arrays: dict[str, NDArray[Any]] = {}
+    for position, timing in enumerate(timed.timings()):
+        arrays[f"ids_{position}"] = timing.ids
+        arrays[f"short_{position}"] = np.array(timing.n_short)
+        arrays[f"batch_{position}"] = timing.batch_s
+        arrays[f"single_{position}"] = timing.single_s
+    # NumPy's own keyword, allow_pickle, is what its stubs take every other name for.
+    np.savez(folder / "timings.npz", **arrays)  # type: ignore[arg-type]
 
 
 def write_job(job: Job, path: Path) -> None:
@@ -94,5 +115,19 @@ def write_job(job: Job, path: Path) -> None:
     path.write_text(json.dumps(asdict(job)), encoding="utf-8")
 
 
+def _private_channels() -> tuple[TextIO, Say]:
+    """Take standard input and output for our own messages; what a library prints goes to standard error."""
+    commands = os.fdopen(os.dup(0), encoding="utf-8")
+    messages = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(2, 1)
+
+    def say(message: dict[str, Any]) -> None:
+        messages.write(json.dumps(message) + "\n")
+        messages.flush()
+
+    return commands, say
+
+
 if __name__ == "__main__":
-    run_job(Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))))
+    serve(Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), *_private_channels())

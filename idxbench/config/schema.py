@@ -1,6 +1,6 @@
 """The schema of the config: every table, key, default and range."""
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
@@ -181,19 +181,24 @@ class HnswlibIndex(Table):
         return value
 
 
-class ExactIndex(Table):
-    """Exact search as an index: what every other index is measured against in time, too."""
+ExactKind = Literal["exact", "numpy", "faiss-flat", "sklearn", "usearch-exact"]
 
-    kind: Literal["exact"]
+
+class ExactIndex(Table):
+    """Exact search as an index, our own or another library's: what every other index must beat in time."""
+
+    kind: ExactKind
 
 
 AnyIndex = HnswlibIndex | ExactIndex
-INDEXES: dict[str, type[AnyIndex]] = {"hnswlib": HnswlibIndex, "exact": ExactIndex}
+INDEXES: dict[str, type[AnyIndex]] = {"hnswlib": HnswlibIndex} | dict.fromkeys(get_args(ExactKind), ExactIndex)
 
 
 def _index_kind(value: Any) -> str | None:
     kind = value.get("kind") if isinstance(value, dict) else getattr(value, "kind", None)
-    return kind if isinstance(kind, str) and kind in INDEXES else None
+    if not isinstance(kind, str) or kind not in INDEXES:
+        return None
+    return "exact" if INDEXES[kind] is ExactIndex else kind
 
 
 Index = Annotated[

@@ -1,10 +1,23 @@
 """Indexes by the name their library has in the config."""
 
 from collections.abc import Mapping
+from importlib import import_module
+from importlib.util import find_spec
 from typing import Any
 
 from idxbench.config.schema import Similarity
 from idxbench.indexes.base import VectorIndex
+
+# Exact searches: where each is found, a module and a class. They have no parameters.
+EXACT = {
+    "exact": ("exact", "ExactSearchIndex"),
+    "numpy": ("numpy_exact", "NumpyIndex"),
+    "faiss-flat": ("faiss_flat", "FaissFlatIndex"),
+    "sklearn": ("sklearn_exact", "SklearnIndex"),
+    "usearch-exact": ("usearch_exact", "UsearchExactIndex"),
+}
+# Kinds whose library is no dependency of this package: what is imported, and the extra that installs it.
+EXTRAS = {"faiss-flat": ("faiss", "faiss"), "usearch-exact": ("usearch", "usearch")}
 
 
 def effective_searches(
@@ -22,14 +35,27 @@ def effective_searches(
     return tuple({"ef": ef} for ef in efs), raised
 
 
+def batch_threads(kind: str, n_queries: int, threads: int) -> int:
+    """Return how many threads really answer a batch: hnswlib takes one for a batch of at most 4 rows per thread."""
+    return 1 if kind == "hnswlib" and n_queries <= 4 * threads else threads
+
+
+def missing_extra(kind: str) -> tuple[str, str] | None:
+    """Return the library and the extra of this package that an index needs and that is not installed, or None."""
+    if kind not in EXTRAS:
+        return None
+    library, extra = EXTRAS[kind]
+    return None if find_spec(library) else (library, extra)
+
+
 def make_index(kind: str, build: Mapping[str, Any], similarity: Similarity) -> VectorIndex:
     """Make an unbuilt index by the name its library has in the config."""
     if kind == "hnswlib":
         from idxbench.indexes.hnsw import HnswIndex
 
         return HnswIndex(similarity, M=build["M"], ef_construction=build["ef_construction"])
-    if kind == "exact":
-        from idxbench.indexes.exact import ExactSearchIndex
-
-        return ExactSearchIndex(similarity)
+    if kind in EXACT:
+        module, name = EXACT[kind]
+        index: VectorIndex = getattr(import_module(f"idxbench.indexes.{module}"), name)(similarity)
+        return index
     raise ValueError(f"no index kind {kind!r}")

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from idxbench.config.schema import Similarity
 from idxbench.indexes.base import Found, Progress
 from idxbench.truth.exact import ExactIndex
+from idxbench.truth.memory import index_bytes
 
 
 class ExactSearchIndex:
@@ -38,9 +39,9 @@ class ExactSearchIndex:
         return Found(ids, 0)
 
     def size_bytes(self) -> int:
-        """Return 4 bytes per coordinate."""
+        """Return the bytes of the vectors, and of the codes and norms that are held beside them."""
         items = self._built().items
-        return 4 * int(items.shape[0]) * int(items.shape[1])
+        return int(items.nbytes) + index_bytes(len(items), int(items.shape[1]), self.similarity)
 
     def reachable(self) -> NDArray[np.bool_]:
         """Return all True: every item is looked at."""

@@ -10,7 +10,6 @@ ef, space nor width are saved with an index, so they are stored beside it.
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -19,31 +18,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.config.schema import Similarity
-from idxbench.data.rows import normalized, refuse_non_finite, row_norms
-from idxbench.errors import DataError, Problem, ResultError
+from idxbench.errors import Problem, ResultError
 from idxbench.indexes.base import Found, Progress
+from idxbench.indexes.units import Units, scale_to_mean_one, small_block, wrong_width
 
 SHORT = "Cannot return the results"
-# Bytes of a float64 block while building: our own copies must not show in the memory of the index. Still far
-# more rows than the 4 x threads below which hnswlib falls back to one thread.
-BLOCK_BYTES = 1 << 18
-
-
-@dataclass(frozen=True)
-class _Units:
-    """How vectors are brought into the units of the index."""
-
-    similarity: Similarity
-    item_scale: float
-
-    def items(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
-        mapped = normalized(rows) if self.similarity == "cosine" else rows * self.item_scale
-        return np.ascontiguousarray(mapped, np.float32)
-
-    def queries(self, rows: NDArray[np.float64]) -> NDArray[np.float32]:
-        # Under dot only the direction of a query decides its ranking; under l2 it shares the items' scale.
-        mapped = rows * self.item_scale if self.similarity == "l2" else normalized(rows)
-        return np.ascontiguousarray(mapped, np.float32)
 
 
 class HnswIndex:
@@ -64,7 +43,7 @@ class HnswIndex:
         self.M = M
         self.ef_construction = ef_construction
         self._index: Any = None
-        self._units = _Units(similarity, 1.0)
+        self._units = Units(similarity, 1.0)
         self._n_dims = 0
         self._ef = 10
 
@@ -77,10 +56,10 @@ class HnswIndex:
             NaN or infinity among the items.
         """
         self._n_dims = items.shape[1]
-        self._units = _Units(self.similarity, _scale_to_mean_one(items))
+        self._units = Units(self.similarity, scale_to_mean_one(items))
         index = hnswlib.Index(space="l2" if self.similarity == "l2" else "ip", dim=self._n_dims)
         index.init_index(max_elements=len(items), M=self.M, ef_construction=self.ef_construction, random_seed=seed)
-        batch = _small_block(self._n_dims)
+        batch = small_block(self._n_dims)
         for start in range(0, len(items), batch):
             rows = self._units.items(np.asarray(items[start : start + batch], np.float64))
             ids = np.arange(start, start + len(rows), dtype=np.uint64)
@@ -96,16 +75,12 @@ class HnswIndex:
 
     def prepare(self, queries: NDArray[np.float32]) -> NDArray[np.float32]:
         """Scale queries as the items were; refuses NaN, infinity and a width that is not the items'."""
-        if queries.ndim != 2 or queries.shape[1] != self._n_dims:
-            raise DataError(Problem("queries", f"width {self._n_dims}, that of the items", f"shape {queries.shape}"))
-        rows = np.asarray(queries, np.float64)
-        refuse_non_finite(rows, "queries")
-        return self._units.queries(rows)
+        return self._units.queries(queries, self._n_dims)
 
     def search(self, prepared: NDArray[np.float32], k: int, *, threads: int) -> Found:
         """Search; a batch that the library refuses because of one row is halved down to that row."""
         if prepared.shape[1] != self._n_dims:
-            raise DataError(Problem("queries", f"width {self._n_dims}, that of the items", f"shape {prepared.shape}"))
+            raise wrong_width(prepared, self._n_dims)
         try:
             ids, _ = self._built().knn_query(prepared, k=k, num_threads=threads)
         except RuntimeError as error:
@@ -197,7 +172,7 @@ class HnswIndex:
             facts = json.loads(beside.read_text(encoding="utf-8"))
             loaded = cls(facts["similarity"], M=facts["M"], ef_construction=facts["ef_construction"])
             loaded._n_dims = facts["n_dims"]
-            loaded._units = _Units(facts["similarity"], facts["item_scale"])
+            loaded._units = Units(facts["similarity"], facts["item_scale"])
             index = hnswlib.Index(space="l2" if facts["similarity"] == "l2" else "ip", dim=loaded._n_dims)
             index.load_index(str(path))
         except (OSError, ValueError, KeyError, RuntimeError) as error:
@@ -210,21 +185,6 @@ class HnswIndex:
         if self._index is None:
             raise RuntimeError("build the index before using it")
         return self._index
-
-
-def _small_block(n_dims: int) -> int:
-    return max(256, BLOCK_BYTES // (8 * n_dims))
-
-
-def _scale_to_mean_one(items: NDArray[np.float32]) -> float:
-    total = 0.0
-    step = _small_block(items.shape[1])
-    for start in range(0, len(items), step):
-        rows = np.asarray(items[start : start + step], np.float64)
-        refuse_non_finite(rows, "items", start)
-        total += float(row_norms(rows).sum())
-    mean = total / len(items)
-    return 1.0 / mean if mean > 0 else 1.0
 
 
 def _level0_links(state: Mapping[str, Any], n_items: int) -> tuple[NDArray[np.uint32], NDArray[np.uint16]]:

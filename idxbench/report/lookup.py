@@ -38,6 +38,10 @@ class Figures:
         kinds = unique(row.index for row in self.rows if row.index)
         return kinds[0] if len(kinds) == 1 else ""
 
+    def swept(self) -> bool:
+        """Return whether any search has parameters, as those of graphs have; exact searches have none."""
+        return any(row.search for row in self.rows)
+
     def depths(self, metric: str) -> list[int]:
         """Return the depths at which something was measured, ascending."""
         return sorted({row.k for row in self.rows if row.metric == metric})

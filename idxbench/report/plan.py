@@ -21,19 +21,22 @@ def print_plan(preview: Preview, console: Console) -> None:
     )
     console.print(f"tasks: {', '.join(plan.tasks)}\n")
     rounds = config.measure.rounds
+    swept = any(search for build in plan.builds for search in build.searches)
+    title = f"{plan.n_cells} cells: {len(plan.builds)} builds" + (", each searched at every ef" if swept else "")
+    columns = ["strategy", "transform", "similarity", "index", *(["ef"] if swept else [])]
     table = make_table(
-        f"{plan.n_cells} cells: {len(plan.builds)} builds, each searched at every ef" if plan.builds else "No index",
-        [("strategy", "left"), ("transform", "left"), ("similarity", "left"), ("index", "left"), ("ef", "left")],
+        title if plan.builds else "No index",
+        [(column, "left") for column in columns],
         f"Each search runs in {rounds} round{'s' if rounds != 1 else ''}." if plan.builds else "",
     )
     for build in plan.builds:
         space = build.space
         efs = ", ".join(str(search["ef"]) for search in build.searches if "ef" in search)
         name = index_name(build.kind, build.build_json)
-        table.add_row(*map(escape, (space.name, space.described, space.similarity, name, efs)))
+        table.add_row(*map(escape, (space.name, space.described, space.similarity, name, *([efs] if swept else []))))
     if not plan.builds:
         for space in plan.spaces:
-            table.add_row(*map(escape, (space.name, space.described, space.similarity, "", "")))
+            table.add_row(*map(escape, (space.name, space.described, space.similarity)))
     console.print(table)
     for notice in plan.notices:
         console.print(f"- {escape(notice.text)}" + (f"; {escape(notice.advice)}" if notice.advice else ""))

@@ -50,12 +50,13 @@ def cells_table(run: Run, k: int) -> Table:
     """Show every cell at one depth."""
     figures = Figures(run, "retrieve")
     kind = figures.only_kind()
+    swept = figures.swept()
     table = make_table(
         f"Retrieve: top {k}" + (f", {kind}" if kind else ""),
         [
             ("strategy", "left"),
             ("index", "left"),
-            ("ef", "right"),
+            *([("ef", "right")] if swept else []),
             (f"own@{k}", "right"),
             (f"task@{k}", "right"),
             ("loss", "right"),
@@ -66,13 +67,15 @@ def cells_table(run: Run, k: int) -> Table:
         "own: recall against exact search in the strategy's own space (is the index good?). task: against the task "
         f"reference (what the user gets), {INTERVAL}. Loss: what the index lost, the overlap "
         f"above minus task. Times: one query on one thread; QPS: all queries at once on {_threads(run)}; medians over "
-        "rounds; – where there are too few queries for a percentile. M: links, c: ef_construction.",
+        "rounds; – where there are too few queries for a percentile."
+        + (" M: links, c: ef_construction." if swept else ""),
     )
     deepest = max(figures.depths("qps_batch"), default=k)
     previous = None
     for row in figures.rows:
         if row.metric == "failed":
-            failed = [row.strategy, index_name(row.index, row.build, kind), search_name(row.search), _failure(run, row)]
+            searched = [search_name(row.search)] if swept else []
+            failed = [row.strategy, index_name(row.index, row.build, kind), *searched, _failure(run, row)]
             table.add_row(*map(escape, failed))
             continue
         if row.metric != "recall" or row.reference != "task" or row.k != k or not row.index:
@@ -83,7 +86,7 @@ def cells_table(run: Run, k: int) -> Table:
         table.add_row(
             escape(row.strategy),
             escape(index_name(row.index, row.build, kind)),
-            search_name(row.search),
+            *([search_name(row.search)] if swept else []),
             share(figures.value(row, "recall", "own")),
             shared(row),
             share(figures.value(row, "index_loss", "task")),
@@ -98,12 +101,13 @@ def tails_table(run: Run, k: int) -> Table:
     """Show what averages hide: the worst queries and the slowest answers."""
     figures = Figures(run, "retrieve")
     kind = figures.only_kind()
+    swept = figures.swept()
     table = make_table(
         f"Retrieve: worst queries, top {k}" + (f", {kind}" if kind else ""),
         [
             ("strategy", "left"),
             ("index", "left"),
-            ("ef", "right"),
+            *([("ef", "right")] if swept else []),
             ("own p5", "right"),
             ("task p5", "right"),
             ("zero recall", "right"),
@@ -121,7 +125,7 @@ def tails_table(run: Run, k: int) -> Table:
             table.add_row(
                 escape(row.strategy),
                 escape(index_name(row.index, row.build, kind)),
-                search_name(row.search),
+                *([search_name(row.search)] if swept else []),
                 share(figures.value(row, "recall_p05", "own")),
                 share(figures.value(row, "recall_p05", "task")),
                 share(figures.value(row, "zero_recall_share", "task")),
@@ -138,6 +142,7 @@ def indexes_table(run: Run) -> Table:
     mode = run.info["config"]["measure"]["build_mode"]
     how = "one thread, fixed seed" if mode == "repeatable" else _threads(run)
     kind = figures.only_kind()
+    swept = figures.swept()
     k = run.info["config"]["k"][0]
     table = make_table(
         "Indexes" + (f": {kind}" if kind else ""),
@@ -147,12 +152,16 @@ def indexes_table(run: Run) -> Table:
             ("build s", "right"),
             ("size MB", "right"),
             ("peak MB", "right"),
-            ("unreachable", "right"),
-            (f"ceiling@{k}", "right"),
+            *([("unreachable", "right"), (f"ceiling@{k}", "right")] if swept else []),
         ],
         f"Built with {how}. Size: as saved, vectors included. Peak: memory of a fresh process while building, above "
-        "what it held before, the vectors to be indexed among it. Unreachable: items that no query can return at any "
-        "ef. Ceiling: share of the task reference's top answers that are reachable; no ef gets task recall beyond it.",
+        "what it held before, the vectors to be indexed among it."
+        + (
+            " Unreachable: items that no query can return at any ef. Ceiling: share of the task reference's top "
+            "answers that are reachable; no ef gets task recall beyond it."
+            if swept
+            else ""
+        ),
     )
     for row in figures.rows:
         if row.metric == "build_time":
@@ -163,8 +172,8 @@ def indexes_table(run: Run) -> Table:
                 significant(row.value),
                 megabytes(figures.value(row, "index_bytes")),
                 megabytes(None if peak is None else peak.value) + ("~" if peak and peak.reference else ""),
-                share(figures.value(row, "unreachable_share")),
-                share(figures.value(row, "recall_ceiling", "task", k=k)),
+                *([share(figures.value(row, "unreachable_share"))] if swept else []),
+                *([share(figures.value(row, "recall_ceiling", "task", k=k))] if swept else []),
             )
     return table
 

@@ -2,11 +2,11 @@
 
 A configuration reaches the target when the whole 95 % interval of its recall against the task reference
 lies at or above it. Of each index the smallest ef that does is a candidate; the candidate that answers one query
-with one thread in the least time (median latency) is the cheapest. Indexes are timed in processes of their own, one
-after the other, and on a shared machine the same work has been seen to take half as long again in the next process. So
-candidates within a factor of 1.5 of the cheapest tie, as do those whose intervals over rounds overlap; where there were
-too few rounds for an interval, all within a factor of 2. Replicates of one index that differ only by seed are one
-candidate, as good as the worst of them.
+with one thread in the least time (median latency) is the cheapest. Indexes are timed in processes of their own, those
+of one strategy in turns but one strategy after the other, and on a shared machine the same work has been seen to take
+half as long again some minutes later. So candidates within a factor of 1.5 of the cheapest tie, as do those whose
+intervals over rounds overlap; where there were too few rounds for an interval, all within a factor of 2. Replicates of
+one index that differ only by seed are one candidate, as good as the worst of them.
 """
 
 import json
@@ -193,6 +193,11 @@ def _reason(recalls: Sequence[Measurement], target: float, k: int, find: Find) -
         )
     if last.value >= target:
         return f"too few queries: {last.n} of them show {last.value:.3f} with a 95 % interval from {last.low:.3f}"
+    if not last.search:
+        return (
+            f"rounding: it looks at every item, and recall is {last.value:.3f} all the same: its arithmetic can't tell "
+            "the best items apart"
+        )
     where = f"recall is {last.value:.3f} at its best ({plain_parameters(last.search)})"
     ceiling = find(last, "recall_ceiling", reference="task", k=k, level="build")
     if ceiling is not None and ceiling.value < target:

@@ -2,7 +2,8 @@
 
 import pytest
 
-from idxbench.bench.plan import make_plan
+from idxbench.bench import plan as planning
+from idxbench.bench.plan import check_extras, make_plan
 from idxbench.config.load import parse_config
 from idxbench.errors import ConfigError
 
@@ -71,3 +72,17 @@ def test_a_download_moves_the_bar():
     tell(5, None)
     assert sum(steps) == 1000
     assert steps[:2] == [0, 250]
+
+
+def test_libraries_that_are_missing_are_named_together_with_what_installs_them(monkeypatch):
+    given = BASE | {"index": [{"kind": kind} for kind in ("faiss-flat", "numpy", "usearch-exact", "faiss-flat")]}
+    config = parse_config(given)
+    check_extras(make_plan(config), config, "c.toml")
+    monkeypatch.setattr(planning, "missing_extra", lambda kind: None if kind == "numpy" else (kind[:2], kind[-2:]))
+    with pytest.raises(ConfigError) as caught:
+        check_extras(make_plan(config), config, "c.toml")
+    first, second = caught.value.problems
+    assert (first.where, second.where) == ("c.toml: index[0].kind", "c.toml: index[2].kind")
+    assert first.expected == "fa, which 'faiss-flat' runs on"
+    assert second.fix.startswith("pip install 'idxbench[ct]'")
+    check_extras(make_plan(config, only=["numpy"]), config, "c.toml")

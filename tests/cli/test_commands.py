@@ -51,6 +51,18 @@ def wait_for(parent: Path, word: str) -> None:
     raise AssertionError(f"no {word} within two minutes")
 
 
+def children_of(folder: Path) -> list[str]:
+    """Return the command lines of processes that work for a run, where Linux shows them."""
+    found = [file.read_bytes().replace(b"\0", b" ").decode() for file in _command_lines()]
+    return [line for line in found if "worker" in line and str(folder) in line]
+
+
+def _command_lines():
+    for file in Path("/proc").glob("[0-9]*/cmdline"):
+        if file.exists():
+            yield file
+
+
 def run_directory(parent: Path) -> Path:
     (folder,) = parent.iterdir()
     return folder
@@ -176,6 +188,41 @@ def test_a_failed_cell_keeps_its_row_and_the_code_is_4(call, tmp_path):
     assert {row.strategy for row in run.measurements if row.metric == "qps_batch"} == {"raw", "rescaled"}
 
 
+EXACT = "".join(
+    f'[[index]]\nkind = "{kind}"\n' for kind in ("exact", "numpy", "faiss-flat", "sklearn", "usearch-exact")
+)
+
+
+def test_exact_searches_are_compared_in_one_run(call, tmp_path):
+    (tmp_path / "c.toml").write_text(f'tasks = ["retrieve"]\n{GAUSSIAN}{EXACT}[measure]\nrounds = 2\n')
+    done = call("run", "c.toml")
+    table = idxbench.load_run(tmp_path / "results" / "g").table
+    found = table[(table.metric == "recall") & (table.reference == "own")]
+    assert len(found) == 3 * 5
+    assert (found.value == 1).all()
+    assert (table[table.metric == "qps_batch"].value > 0).all()
+    tables = set(done.stdout.partition("\nWarnings")[0].split())
+    assert {"exact", "numpy", "faiss-flat", "sklearn", "usearch-exact"} <= tables
+    assert not {"ef", "unreachable"} & tables
+    plan = call("run", "c.toml", "--plan").stdout
+    assert "15 cells: 15 builds" in plan
+    assert "ef" not in plan.split()
+
+
+def test_a_library_that_is_missing_is_told_before_any_work(call, tmp_path):
+    (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules.update(faiss=None, usearch=None)\n")
+    (tmp_path / "c.toml").write_text(f'tasks = ["retrieve"]\n{GAUSSIAN}{EXACT}[measure]\nrounds = 1\n')
+    for plan in ((), ("--plan",)):
+        done = call("run", "c.toml", *plan, code=2, PYTHONPATH=str(tmp_path))
+        assert done.stdout == ""
+        assert "2 errors" in done.stderr
+        assert "c.toml: index[2].kind\n  expected: faiss, which 'faiss-flat' runs on" in done.stderr
+        assert "pip install 'idxbench[faiss]'" in done.stderr
+        assert "pip install 'idxbench[usearch]'" in done.stderr
+    assert not (tmp_path / "results").exists()
+    call("run", "c.toml", "--only", "numpy", "--only", "raw", PYTHONPATH=str(tmp_path))
+
+
 def test_ctrl_c_exits_130_and_keeps_what_was_measured(tmp_path, cache):
     (tmp_path / "c.toml").write_text(GAUSSIAN + FAST.replace("rounds = 2", "rounds = 1000"))
     process = subprocess.Popen(
@@ -187,12 +234,13 @@ def test_ctrl_c_exits_130_and_keeps_what_was_measured(tmp_path, cache):
         text=True,
     )
     journal = tmp_path / "results" / "g"
-    wait_for(journal, '"kind": "strategy"')
+    wait_for(journal, '"kind": "build"')
     process.send_signal(2)
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 130, errors
     assert "Traceback" not in errors
     folder = run_directory(journal)
+    assert children_of(folder) == []
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert not (folder / "work").exists()
     assert any(row.metric == "exact_overlap" for row in idxbench.load_run(folder).measurements)
@@ -209,12 +257,13 @@ def test_being_told_to_stop_leaves_no_work_behind(tmp_path, cache):
         env=os.environ | {"IDXBENCH_CACHE_DIR": str(cache)},
         text=True,
     )
-    wait_for(tmp_path / "results" / "g", '"kind": "strategy"')
+    wait_for(tmp_path / "results" / "g", '"kind": "build"')
     process.terminate()
     _, errors = process.communicate(timeout=60)
     assert process.returncode == 143, errors
     assert "Traceback" not in errors
     folder = run_directory(tmp_path / "results" / "g")
+    assert children_of(folder) == []
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
     assert not (folder / "work").exists()
     assert not (folder / "parts").exists()

@@ -256,7 +256,8 @@ def test_exact_index_keeps_the_protocol(data):
     index.set_search({})
     found = index.search(index.prepare(queries), 7, threads=2)
     np.testing.assert_array_equal(found.ids, exact_topk(items, queries, 7, "l2")[0])
-    assert (found.n_short, index.size_bytes()) == (0, items.nbytes)
+    assert found.n_short == 0
+    assert index.size_bytes() > items.nbytes
     assert index.reachable().all()
 
 

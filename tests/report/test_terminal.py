@@ -34,9 +34,9 @@ def row(
     )
 
 
-def a_run(*, failures=(), warnings=(), status="finished", name="hand"):
-    hnsw = {"index": "hnswlib", "build": '{"M":8,"ef_construction":40}'}
-    cell = {**hnsw, "search": '{"ef":20}', "k": 10}
+def a_run(*, failures=(), warnings=(), status="finished", name="hand", flat=False):
+    hnsw = {"index": "faiss-flat"} if flat else {"index": "hnswlib", "build": '{"M":8,"ef_construction":40}'}
+    cell = {**hnsw, "search": "" if flat else '{"ef":20}', "k": 10}
     rows = [
         row("run", "", "compile_time", 0.5),
         row("retrieve", "raw", "exact_overlap", 1.0, k=10, reference="task", low=0.99, high=1.0),
@@ -61,7 +61,8 @@ def a_run(*, failures=(), warnings=(), status="finished", name="hand"):
         row("cluster", "raw", "cluster_drift", 0.25, k=5, reference="score_corr"),
     ]  # fmt: skip
     if failures:
-        rows.append(row("retrieve", "raw", "failed", 1.0, index="hnswlib", build='{"M":9}', search='{"ef":20}'))
+        failed = {"index": "numpy"} if flat else {"index": "hnswlib", "build": '{"M":9}', "search": '{"ef":20}'}
+        rows.append(row("retrieve", "raw", "failed", 1.0, **failed))
     info = {
         "name": name,
         "status": status,
@@ -108,6 +109,18 @@ def test_every_figure_is_in_its_column():
     assert ".800 ±.100" in line_with(text, "floor ", ".800")
     assert line_with(text, "plain *").split() == ["5", "raw", "plain", "*", ".250", "–", ".700", "–", "–"]
     assert "Dot has no k-means" in text
+
+
+def test_exact_searches_have_no_columns_that_only_graphs_fill():
+    failure = {"strategy": "raw", "index": "numpy", "build": "", "searches": [""], "reason": "out of memory"}
+    text = printed(a_run(flat=True, failures=[failure]), everything=True, width=160)
+    assert line_with(text, "faiss-flat", "±.010", "123k").split() == [
+        "raw", "faiss-flat", ".970", ".960", "±.010", ".040", "12.3", "45.6", "123k",
+    ]  # fmt: skip
+    assert line_with(text, "faiss-flat", "3.00~").split() == ["raw", "faiss-flat", "1.50", "2.00", "3.00~"]
+    assert line_with(text, "failed: out of memory", "raw   ").split()[:3] == ["raw", "numpy", "failed:"]
+    tables = text.partition("Decision")[0]
+    assert not {"ef", "unreachable", "ceiling@10", "ef_construction."} & set(tables.split())
 
 
 @pytest.mark.parametrize("width", [80, 100, 160])

@@ -335,3 +335,19 @@ def test_thread_counts_outside_are_left_alone():
     before = blas()
     exact_topk(np.ones((10, 2)), np.ones((1, 2)), 1, "covariance", weight=np.eye(2), threads=1)
     assert blas() == before
+
+
+def test_one_index_serves_many_threads_of_another_program():
+    from concurrent.futures import ThreadPoolExecutor
+
+    rng = np.random.default_rng(0)
+    items, queries = rng.normal(size=(4000, 16)).astype("f4"), rng.normal(size=(300, 16)).astype("f4")
+    items[:, 0] *= 1024  # so that the first search has codes to make again
+    queries[:, 0] /= 1024
+    expected = ExactIndex(items, threads=1, engine="floats").neighbors(queries, 5).ids
+    index = ExactIndex(items, threads=2)
+    with ThreadPoolExecutor(6) as pool:
+        parts = [slice(start, start + 50) for start in range(0, 300, 50)] * 4
+        found = list(pool.map(lambda part: index.neighbors(queries[part], 5).ids, parts))
+    for part, ids in zip(parts, found, strict=True):
+        np.testing.assert_array_equal(ids, expected[part])

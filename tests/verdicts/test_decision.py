@@ -171,6 +171,12 @@ def test_too_small_an_ef_range_is_named():
     )
 
 
+def test_an_exact_search_below_its_own_truth_has_rounded_too_much():
+    place = {"index": "faiss-flat", "build": "", "k": 10}
+    rows = [*exact("raw", 1.0), row("raw", "recall", 0.9, reference="task", low=0.88, high=0.92, **place)]
+    assert decided(rows).misses[0].reason.startswith("rounding: it looks at every item, and recall is 0.900")
+
+
 def test_too_few_queries_are_named():
     rows = [*exact("raw", 1.0), *build("raw"), *cell("raw", 320, 1.0, 100, half=0.1, n=20)]
     assert "too few queries: 20 of them show 1.000 with a 95 % interval from 0.900" in decided(rows).misses[0].reason

@@ -1,0 +1,52 @@
+"""Which indexes are alive, and so timed, together: as many as fit into half of the memory that is free."""
+
+from collections.abc import Sequence
+
+from idxbench.bench.plan import Build
+from idxbench.records import Notice, plain_parameters
+
+# Python and the libraries of one child process: 60 MB with hnswlib, up to 250 MB with scikit-learn.
+PROCESS_BYTES = 250 << 20
+
+
+def expected_bytes(build: Build, n_items: int, n_dims: int) -> int:
+    """Return about how much memory a built index and its process hold.
+
+    The vectors count twice: some indexes hold a second form of them, others reserve room to grow.
+    """
+    links = n_items * (8 * int(build.parameters.get("M", 0)) + 64)
+    return 2 * 4 * n_items * n_dims + links + PROCESS_BYTES
+
+
+def in_groups(builds: Sequence[Build], n_items: int, n_dims: int, free_bytes: int) -> list[list[Build]]:
+    """Part builds, in their order, into groups that fit into half of the free memory.
+
+    The other half is for the parent and for what a build holds only while it builds. An index that does not fit by
+    itself gets a group of its own: whether it fits after all, only trying tells.
+    """
+    groups: list[list[Build]] = []
+    held = 0
+    for build in builds:
+        needed = expected_bytes(build, n_items, n_dims)
+        if not groups or held + needed > free_bytes / 2:
+            groups.append([])
+            held = 0
+        groups[-1].append(build)
+        held += needed
+    return groups
+
+
+def groups_notice(groups: Sequence[Sequence[Build]], free_bytes: int) -> Notice:
+    """Say which indexes of a strategy could not be timed together."""
+    parts = "; ".join(" and ".join(_name(build) for build in group) for group in groups)
+    strategy = groups[0][0].space.name
+    return Notice(
+        "timed-in-groups",
+        f"{strategy}: {free_bytes / 1e9:.1f} GB of memory are free, too little to hold all of its indexes at once, so "
+        f"they took turns in {len(groups)} groups, one group after the other: {parts}",
+        "speeds compare best within a group; fewer indexes at a time (--only) or more memory make one group",
+    )
+
+
+def _name(build: Build) -> str:
+    return " ".join(filter(None, (build.kind, plain_parameters(build.build_json))))
