@@ -43,6 +43,12 @@ CASES = [
     Case("ten-shot", 1_000_000, 128, 10),
     Case("hundred-shot", 1_000_000, 128, 100),
     Case("factorized", 400_000, 100, 10_000, kind="factorized"),
+    Case("deep", 100_000, 64, 200, depths=(1_000, 10_000, 100_000)),
+    Case("many-small", 1_000, 16, 10_000),
+    Case("narrow", 1_000_000, 4, 1_000),
+    Case("wide", 10_000, 4_096, 500),
+    Case("binary", 200_000, 64, 500, kind="binary"),
+    Case("duplicates", 200_000, 64, 500, kind="duplicates"),
     Case("sentences", 110_000, 384, 2_048, metric="cosine", kind="sentences"),
 ]
 METHODS = ["auto", "codes", "floats", "faiss", "numpy"]
@@ -59,6 +65,10 @@ def data(case: Case, sentences: str) -> tuple[np.ndarray, np.ndarray]:
         return items, queries + scale * rng.standard_normal(queries.shape, np.float32)
     items = rng.standard_normal((case.n, case.d), np.float32)
     queries = rng.standard_normal((case.q, case.d), np.float32)
+    if case.kind == "binary":
+        return (items > 0).astype(np.float32), (queries > 0).astype(np.float32)
+    if case.kind == "duplicates":
+        items = items[rng.integers(0, 500, case.n)]
     if case.kind == "factorized":
         spectrum = (np.arange(1, case.d + 1) ** -0.5).astype(np.float32)
         items *= spectrum * np.exp(0.6 * rng.standard_normal((case.n, 1), np.float32))
