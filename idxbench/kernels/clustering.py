@@ -42,6 +42,9 @@ from idxbench.kernels.lanes import (
 # Transposed rows of one pass over the centroids: 128 KiB. From half to four times as many take the same time.
 CACHE_FLOATS = 1 << 15
 
+# Bytes that memory is read in. Where lines are longer, some are asked for twice.
+LINE = 64
+
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _best_of_tile(
@@ -94,6 +97,25 @@ def _emit_best_of_tile(context: Any, builder: Any, signature: Any, arguments: An
 
 
 @intrinsic  # type: ignore[untyped-decorator]
+def _prefetch(typing_context: Any, place: Any) -> Any:
+    """Ask for the line of memory at an address, which may be beyond the end of an array."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        _emit_prefetch(builder, arguments[0], word(0))
+        return context.get_dummy_value()
+
+    return types.void(types.intp), emit
+
+
+def _emit_prefetch(builder: Any, base: Any, n_bytes: Any) -> None:
+    kind = ir.FunctionType(ir.VoidType(), [BYTE.as_pointer(), INT, INT, INT])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
+    # To read, into the first-level cache, data.
+    options = [ir.Constant(INT, value) for value in (0, 3, 1)]
+    builder.call(function, [address(builder, base, n_bytes, BYTE), *options])
+
+
+@intrinsic  # type: ignore[untyped-decorator]
 def _transpose(typing_context: Any, rows: Any, stride: Any, panel: Any) -> Any:
     """Transpose VECTOR x VECTOR floats: from rows ``stride`` bytes apart to rows of LANES floats (addresses)."""
     return types.void(*[types.intp] * 3), _emit_transpose
@@ -101,17 +123,13 @@ def _transpose(typing_context: Any, rows: Any, stride: Any, panel: Any) -> Any:
 
 def _emit_transpose(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     rows, stride, panel = arguments
-    prefetch_type = ir.FunctionType(ir.VoidType(), [BYTE.as_pointer(), INT, INT, INT])
-    prefetch = cgutils.get_or_insert_function(builder.module, prefetch_type, "llvm.prefetch.p0i8")
-    read, near, data = ir.Constant(INT, 0), ir.Constant(INT, 3), ir.Constant(INT, 1)
     vectors = []
     for i in range(VECTOR):
         at_row = builder.mul(stride, word(i))
         vectors.append(load(builder, rows, at_row, SINGLES))
-        # The CPU does not foresee jumps from row to row: asking for the rows after the next VECTOR makes
-        # the assignment of few centroids 1.7 times as fast, and that of 256 3 % faster.
-        ahead = builder.add(at_row, builder.mul(stride, word(2 * VECTOR)))
-        builder.call(prefetch, [address(builder, rows, ahead, BYTE), read, near, data])
+        # The CPU does not foresee jumps from row to row. Asking for the rows after the next VECTOR takes a
+        # quarter off the assignment of a dozen clusters.
+        _emit_prefetch(builder, rows, builder.add(at_row, builder.mul(stride, word(2 * VECTOR))))
     # Swap the two off-diagonal squares of every 2 x 2 squares, of width 1, then 2, 4, ...
     for width in (1 << bit for bit in range(VECTOR.bit_length() - 1)):
         upper = [VECTOR + i - width if i & width else i for i in range(VECTOR)]
@@ -167,8 +185,16 @@ def assign(
                         panels[panel, t, lanes + r] = rows[top + r, t]
         scores[:] = -np.inf
         winners[:] = 0
+        # The rows of the next block arrive while this one is multiplied, some with every tile: 4 % of the
+        # time with 256 clusters of 64 dimensions, 9 % with 100 of 20.
+        next_row, next_bytes = rows.ctypes.data + end * row_bytes, min(height, n_rows - end) * row_bytes
+        n_tiles = tiles.shape[0] * ((end - begin + LANES - 1) // LANES)
+        share = (next_bytes + n_tiles * LINE - 1) // (n_tiles * LINE) * LINE
         for p in range(tiles.shape[0]):
             for row in range(0, end - begin, LANES):
+                for line in range(0, share, LINE):
+                    _prefetch(next_row + line)
+                next_row += share
                 _best_of_tile(
                     tiles.ctypes.data + p * tile_bytes,
                     bias.ctypes.data + 4 * GROUP * p,

@@ -156,8 +156,10 @@ def _starts(builder: Any, group: Any, excess: Any, bounds: Any, bias: Any) -> li
     def panel(index: int) -> Any:
         return splat(builder, load(builder, bounds, word(4 * index), SINGLE), SINGLES)
 
-    def bounded(value: Any) -> Any:
-        for limit, test in ((2.0**29, "<"), (-(2.0**29), ">")):
+    def bounded(value: Any, first: float) -> Any:
+        # What is no number ends at the bound that is tried first: the one that lets a pair pass.
+        for limit in (first, -first):
+            test = "<" if limit > 0 else ">"
             edge = ir.Constant(SINGLES, [limit] * VECTOR)
             value = builder.select(builder.fcmp_ordered(test, value, edge), value, edge)
         return value
@@ -172,7 +174,7 @@ def _starts(builder: Any, group: Any, excess: Any, bounds: Any, bias: Any) -> li
     offset = load(builder, excess, word(0), INTS)
     lanes = [ir.Constant(INT, g) for g in range(GROUP)]
     if bias is None:
-        start = builder.sub(builder.sub(two, builder.fptosi(bounded(threshold), INTS)), offset)
+        start = builder.sub(builder.sub(two, builder.fptosi(bounded(threshold, -(2.0**29)), INTS)), offset)
         return [[splat(builder, builder.extract_element(start, g), INTS)] * VECTORS for g in lanes]
     unit = builder.fmul(scale, row(BIAS_UNIT))
     offset = builder.sub(two, offset)
@@ -185,7 +187,7 @@ def _starts(builder: Any, group: Any, excess: Any, bounds: Any, bias: Any) -> li
         one = []
         for part in range(VECTORS):
             lifted = builder.fmul(load(builder, bias, word(4 * VECTOR * part), SINGLES), factor)
-            one.append(builder.add(builder.fptosi(bounded(builder.fsub(lifted, least)), INTS), extra))
+            one.append(builder.add(builder.fptosi(bounded(builder.fsub(lifted, least), 2.0**29), INTS), extra))
         starts.append(one)
     return starts
 
@@ -372,9 +374,9 @@ def scan_codes(
                         while bits != 0:
                             bit = _trailing_zeros(bits)
                             bits &= bits - np.uint32(1)
-                            place = p * LANES + bit % LANES
-                            if place < n_items:
-                                waiting_places[n_waiting] = w * per_word + bit // LANES
+                            place, g = p * LANES + bit % LANES, w * per_word + bit // LANES
+                            if place < n_items and g < size:
+                                waiting_places[n_waiting] = g
                                 waiting_rows[n_waiting] = order[place]
                                 prefetch(items[0] + np.int64(order[place]) * row_bytes, row_bytes)
                                 n_waiting += 1

@@ -29,7 +29,8 @@ def scale_of(top: Any) -> Any:
     """Return the float32 scale of codes for values up to ``top``, given as the bits of a float64."""
     largest = np.uint64(top).view(np.float64)
     scale = np.float64(np.float32(largest / 127.0 * UP))
-    return scale if scale > 1e-30 else 1e-30
+    # Of nothing, or next to it, all codes are 0 and all of it is error: scales far from 1 would leave float32.
+    return scale if scale > 1e-9 else 1.0
 
 
 @kernel

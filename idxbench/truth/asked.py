@@ -15,7 +15,7 @@ from idxbench.truth.mapping import Mapping, power_of_two
 # Scales of queries and of items may differ by this much under l2, where a bias has to follow both.
 WIDEST = 2.0**40
 # Beyond, a bias leaves float32: such a query takes every item of the block for a candidate.
-REPRESENTABLE = 2.0**100
+REPRESENTABLE = 2.0**60
 
 
 @dataclass(frozen=True)
@@ -77,8 +77,7 @@ class Asked:
         of the bias. What float32 loses below its smallest number is far less than the 1e-30 added.
         """
         bias = self.bias_units(items) if self.by_distance else np.zeros(len(self))
-        largest = float(items.norms.max(initial=0.0))
-        size = self.norms * largest + bias * largest**2
+        size = self.norms * items.largest + bias * items.largest**2
         total = 1e-12 * (size + self.units(items)[:, 1]) + 1e-30
         if single:
             total += (n_dims + 16) * 2.0**-24 * size

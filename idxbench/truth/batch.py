@@ -141,7 +141,7 @@ def _choose(
 ) -> Choice:
     """Choose the engine, and how items are to be encoded where they are not."""
     sort = source.sort if source is not None else sort_pays(items, mapping)
-    mapped = not sort and not items.center.any() and bool(np.all(items.factors == 1.0))
+    mapped = items.plain and not sort
     encoded = source.encoded if source is not None else None
     n_dims = items.rows.shape[1]
     work = Work(n_items, n_dims, max(len(asked), 1), min(k, n_items), encoded, mapped, sort)

@@ -49,6 +49,10 @@ class Items:
         (n,) float64 norms of the mapped items.
     scale
         The power of two of the block; 1 where items are divided by their norms, or ordinary as they are.
+    largest
+        The largest of ``norms``.
+    plain
+        Whether the rows of ``exact`` are the mapped items already.
     """
 
     first: int
@@ -58,6 +62,8 @@ class Items:
     factors: NDArray[np.float64]
     norms: NDArray[np.float64]
     scale: float
+    largest: float
+    plain: bool
 
     def __len__(self) -> int:
         """Count the items."""
@@ -76,9 +82,9 @@ def read_only(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     return view
 
 
-def pieces(n_rows: int, row_bytes: int, multiple: int = 1) -> Iterator[slice]:
-    """Cut rows into pieces of `PIECE_BYTES`, each but the last a multiple of some number of rows."""
-    step = max(1, PIECE_BYTES // row_bytes // multiple) * multiple
+def pieces(n_rows: int, row_bytes: int, n_bytes: int = PIECE_BYTES) -> Iterator[slice]:
+    """Cut rows into pieces of some bytes."""
+    step = max(1, n_bytes // row_bytes)
     for start in range(0, n_rows, step):
         yield slice(start, min(start + step, n_rows))
 
@@ -126,14 +132,15 @@ def prepare_items(rows: NDArray[Any], first: int, mapping: Mapping, pool: Execut
     if mapping.unit:
         inverse = np.divide(1.0, norms, out=np.zeros(n_items), where=norms > 0)
         exact = Exact(single, rest, inverse if mapping.metric == "cosine" else none, False)
-        return Items(first, exact, exact_scale, center, inverse, np.where(norms > 0, 1.0, 0.0), 1.0)
+        return Items(first, exact, exact_scale, center, inverse, np.where(norms > 0, 1.0, 0.0), 1.0, 1.0, False)
     undo = none if exact_scale == 1.0 else np.full(n_items, exact_scale ** -(2.0 if mapping.by_distance else 1.0))
     scale = float(power_of_two(np.array([largest]))[0])
     if not mapping.by_distance and (largest == 0.0 or ORDINARY[0] < largest < ORDINARY[1]):
         scale = 1.0  # left alone: then the tile reads rows as they lie
     exact = Exact(single, rest, undo, mapping.by_distance)
     factors = np.full(n_items, scale)
-    return Items(first, exact, exact_scale, center, factors, norms * scale, scale * exact_scale)
+    plain = scale == 1.0 and not center.any()
+    return Items(first, exact, exact_scale, center, factors, norms * scale, scale * exact_scale, largest * scale, plain)
 
 
 def _split(rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
@@ -188,8 +195,7 @@ def float_block(items: Items, sort: bool, pool: Executor) -> FloatBlock:
     """Map items for the float32 tile; those that need no change are used as they lie."""
     norms = (items.norms * 1.000001).astype(np.float32)
     order = read_order(items, sort)
-    center_free = not items.center.any()
-    if not sort and center_free and np.all(items.factors == 1.0):
+    if not sort and items.plain:
         return FloatBlock(items.rows, np.zeros(0, np.float32), norms, order)
     rows = np.empty_like(items.rows)
     bias = np.empty(len(items) if items.exact.squared_distance else 0, np.float32)

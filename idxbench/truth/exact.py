@@ -153,10 +153,17 @@ class ExactIndex:
             for start in range(0, max(len(queries), 1), QUERY_BATCH):
                 batch = np.asarray(queries[start : start + QUERY_BATCH], np.float64)
                 refuse_non_finite(batch, "queries", start)
-                source = self._prepared if self._prepared is not None else array_blocks(self.items)
+                source = self._prepared if self._prepared is not None else self._blocks(len(batch))
                 steps = Steps(progress, len(batch), len(self.items))
                 found.append(search_batch(source, batch, k, self.mapping, self.engine, self.threads, pool, steps))
         return _joined(found)
+
+    def _blocks(self, n_queries: int) -> Iterator[tuple[int, NDArray[Any]]]:
+        from idxbench.truth.search import few
+
+        # Few queries are searched piece by piece: a block is no more than a step of the progress there.
+        in_pieces = few(n_queries, self.threads) and self.engine != "codes" and self.mapping.metric != "covariance"
+        return array_blocks(self.items, 8 * BLOCK_BYTES if in_pieces else BLOCK_BYTES)
 
     def score_ids(self, queries: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:
         """Score given items of each query in float64: (q, j) ids, -1 scores -inf."""
@@ -248,9 +255,9 @@ class Steps:
             self.progress(self.n_queries * self.rows // self.n_items - before)
 
 
-def array_blocks(items: NDArray[Any]) -> Iterator[tuple[int, NDArray[Any]]]:
+def array_blocks(items: NDArray[Any], n_bytes: int = BLOCK_BYTES) -> Iterator[tuple[int, NDArray[Any]]]:
     """Cut an array or a memory map into numbered blocks."""
-    rows = max(1, BLOCK_BYTES // (4 * items.shape[1]))
+    rows = max(1, n_bytes // (4 * items.shape[1]))
     for start in range(0, len(items), rows):
         yield start, items[start : start + rows]
 

@@ -11,12 +11,14 @@ from idxbench.kernels.floats import scan, scan_few
 from idxbench.kernels.heaps import Exact, Found, set_limits
 from idxbench.pool import Inline
 from idxbench.truth.asked import float_queries, prepare_queries
-from idxbench.truth.blocks import float_block, pieces, prepare_items, read_only
+from idxbench.truth.blocks import PIECE_BYTES, float_block, pieces, prepare_items, read_only
 from idxbench.truth.mapping import Mapping
 from idxbench.truth.search import empty_heaps, finish
 
+# Bytes of a piece that is read once: nothing has to stay in a cache.
+LONG_PIECE = 1 << 24
 # Up to this many queries, a product per pair beats a tile: see `scan_few`.
-ROW_QUERIES = 4
+ROW_QUERIES = 12
 
 
 class PieceSearch:
@@ -63,7 +65,8 @@ class PieceSearch:
             finally:
                 self._free.put(found)
 
-        self.n_scored += sum(pool.map(one, pieces(len(rows), 4 * rows.shape[1])))
+        piece_bytes = LONG_PIECE if self.by_rows else PIECE_BYTES
+        self.n_scored += sum(pool.map(one, pieces(len(rows), 4 * rows.shape[1], n_bytes=piece_bytes)))
 
     def _rows(self, rows: NDArray[Any], first: int, found: Found) -> int:
         if rows.dtype != np.float32 and not np.can_cast(rows.dtype, np.float32):

@@ -15,9 +15,12 @@ import time
 
 import numpy as np
 
+from idxbench.version import __version__
+
 FEW, MANY = 1, 11
-# Distribution package of each method.
-METHODS = {"idxbench": "idxbench", "faiss.Kmeans": "faiss-cpu", "scikit-learn Lloyd": "scikit-learn"}
+OURS = "idxbench"
+# Peers and the packages they come in.
+PEERS = {"faiss.Kmeans": "faiss-cpu", "scikit-learn Lloyd": "scikit-learn"}
 
 
 def data(n: int, d: int, clusters: int) -> tuple[np.ndarray, np.ndarray]:
@@ -111,13 +114,13 @@ def run_sklearn(items, start, threads):
     return few, many, {"inertia after one more": float(last.inertia_)}
 
 
-RUN = dict(zip(METHODS, (run_idxbench, run_faiss, run_sklearn), strict=True))
+METHODS = {OURS: run_idxbench, "faiss.Kmeans": run_faiss, "scikit-learn Lloyd": run_sklearn}
 
 
 def measure(options: argparse.Namespace) -> None:
     """Be the process of one measurement; print it as JSON."""
     items, start = data(options.n, options.d, options.clusters)
-    few, many, figures = RUN[options.method](items, start, options.threads)
+    few, many, figures = METHODS[options.method](items, start, options.threads)
     print(json.dumps({"iteration": (many - few) / (MANY - FEW), **figures}))
 
 
@@ -131,40 +134,41 @@ def in_process(method: str, options: argparse.Namespace) -> dict[str, float]:
     return json.loads(done.stdout)
 
 
-def installed(method: str) -> bool:
+def version(method: str) -> str | None:
+    """Return a method's version; None, said aloud, where it is not installed."""
+    if method == OURS:
+        return __version__
     try:
-        importlib.metadata.version(METHODS[method])
+        return importlib.metadata.version(PEERS[method])
     except importlib.metadata.PackageNotFoundError:
-        print(f"{method}: skipped, {METHODS[method]} is not installed")
-        return False
-    return True
+        print(f"{method}: skipped, {PEERS[method]} is not installed")
+        return None
 
 
 def compare(options: argparse.Namespace) -> None:
-    methods = [method for method in METHODS if installed(method)]
-    runs = {method: [] for method in methods}
+    versions = {method: found for method in METHODS if (found := version(method))}
+    runs = {method: [] for method in versions}
     for _ in range(options.repeats):
-        for method in methods:
+        for method in versions:
             runs[method].append(in_process(method, options))
     flops = 2.0 * options.n * options.d * options.clusters
     print(
         f"{options.n:,} x {options.d}, {options.clusters} clusters, {options.threads} threads; "
         f"median (lowest to highest) of {options.repeats} processes"
     )
-    ours = runs["idxbench"]
-    for method in methods:
+    ours = runs[OURS]
+    for method, found in versions.items():
         times = np.array([run["iteration"] for run in runs[method]])
         ratios = times / [run["iteration"] for run in ours]
-        versions = f"{method} {importlib.metadata.version(METHODS[method])}"
         print(
-            f"{versions:>26}: {np.median(times) * 1e3:7.1f} ms per iteration "
+            f"{method + ' ' + found:>26}: {np.median(times) * 1e3:7.1f} ms per iteration "
             f"({times.min() * 1e3:.1f} to {times.max() * 1e3:.1f}), {flops / np.median(times) / 1e9:4.0f} GFLOP/s, "
             f"theirs / ours {np.median(ratios):4.2f} ({ratios.min():.2f} to {ratios.max():.2f})"
         )
     assign = np.median([run["assign"] for run in ours])
-    print(f"idxbench's assignment alone: {assign * 1e3:.1f} ms, {flops / assign / 1e9:.0f} GFLOP/s")
+    print(f"{OURS}: the assignment alone: {assign * 1e3:.1f} ms, {flops / assign / 1e9:.0f} GFLOP/s")
     for figure in ("inertia", "inertia after one more"):
-        values = {method: runs[method][0][figure] for method in methods if figure in runs[method][0]}
+        values = {method: runs[method][0][figure] for method in versions if figure in runs[method][0]}
         made = MANY + (figure != "inertia")
         print(f"inertia after {made} assignments: " + ", ".join(f"{name} {v:.8g}" for name, v in values.items()))
 

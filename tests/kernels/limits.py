@@ -42,6 +42,6 @@ def multiply_adds(n_steps):
 @njit(nogil=True, fastmath=True)
 def read(table):
     total = np.float32(0)
-    for value in table:
-        total += value
+    for index in range(len(table)):
+        total += table[index]
     return total

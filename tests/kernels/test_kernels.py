@@ -105,6 +105,20 @@ def test_codes_keep_their_bound_on_extreme_widths():
             np.testing.assert_array_equal(fast, slow)
 
 
+@pytest.mark.parametrize("by_distance", [False, True])
+@pytest.mark.parametrize("value", [0.0, 1e-20])
+@pytest.mark.parametrize("n_queries", [1, floats.GROUP + 1])
+def test_nothing_but_zeros(by_distance, value, n_queries):
+    """A panel without a scale, a query without one, and places in the group that hold no query."""
+    items, order = np.full((1, 1), value, np.float32), np.zeros(1, np.int32)
+    items.flags.writeable = False
+    queries = np.zeros((n_queries, 1), np.float32)
+    for name in ("scan", "scan_codes"):
+        ids, scores = KERNELS[name].fast(items, queries, 1, by_distance, order)
+        assert ids.tolist() == [[FIRST_ID]] * n_queries
+        np.testing.assert_allclose(scores, 0, atol=1e-30)
+
+
 GENERIC = {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}
 # AVX2 and its 16-bit multiply-add, without anything newer.
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+avx,+fma,+sse4.2,+ssse3,+sse2,+popcnt,+bmi,+bmi2"}

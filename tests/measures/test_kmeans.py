@@ -26,9 +26,10 @@ def blobs(n=400, d=6, clusters=4, spread=0.3, seed=0):
     return rng.normal(size=(clusters, d))[truth] * 3 + spread * rng.normal(size=(n, d)), truth
 
 
-@pytest.mark.parametrize("cache_floats", [module.CACHE_FLOATS, 6 * 300])
+@pytest.mark.parametrize("cache_floats", [module.CACHE_FLOATS, 6 * 15])
 def test_agrees_with_lloyd_step_by_step(cache_floats, monkeypatch):
-    """In parts of 1024 rows, each in one block or in several."""
+    """In parts of 40 rows, each in one block or in several."""
+    monkeypatch.setattr(module, "PART_PRODUCTS", 1)
     monkeypatch.setattr(module, "CACHE_FLOATS", cache_floats)
     items, _ = blobs(n=2500, spread=2.0)
     prepared = PreparedItems(items, spherical=False, threads=2)
@@ -90,8 +91,9 @@ def test_inertia_of_tight_clusters_keeps_its_digits():
 
 @pytest.mark.parametrize("spherical", [False, True])
 @pytest.mark.parametrize("start", ["k-means++", "sampled"])
-def test_threads_change_nothing_and_seeds_do(spherical, start):
+def test_threads_change_nothing_and_seeds_do(spherical, start, monkeypatch):
     """With numbers of so many sizes that float64 sums depend on their order."""
+    monkeypatch.setattr(module, "PART_PRODUCTS", 1 << 14)
     items = blobs(n=2500, spread=3.0)[0] ** 9
     items = np.concatenate([items, -items])
     runs = [kmeans(items, 8, seed=1, spherical=spherical, start=start, threads=threads) for threads in (1, 2, 3)]

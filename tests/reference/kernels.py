@@ -56,7 +56,8 @@ def row_sums(rows, center):
 
 
 def _codes(values, top):
-    scale = float(np.float32(top / 127 * 1.000001)) or 1e-30
+    scale = float(np.float32(top / 127 * 1.000001))
+    scale = scale if scale > 1e-9 else 1.0
     return np.floor(values / scale + 0.5), scale
 
 
