@@ -61,6 +61,8 @@ MAX_DIMS = 16_384
 # Item codes of one pass over the queries: they and their float32 rows stay in the second-level cache.
 CHUNK_BYTES = 1 << 17
 
+# Bytes of a row that are called for: what follows comes by itself.
+ROW_BYTES = 1024
 # Pairs that wait for their rows to arrive.
 WAITING = 32
 
@@ -265,7 +267,7 @@ def _trailing_zeros(typing_context: Any, bits: Any) -> Any:
 
 @intrinsic  # type: ignore[untyped-decorator]
 def prefetch(typing_context: Any, start: Any, n_bytes: Any) -> Any:
-    """Ask for the cache lines of a row, up to 1 KiB: what follows comes by itself."""
+    """Ask for cache lines before they are needed."""
     return types.void(types.intp, types.intp), _emit_prefetch
 
 
@@ -274,8 +276,7 @@ def _emit_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -
     kinds = [BYTE.as_pointer(), INT, INT, INT]
     fetch = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0")
     lines = builder.udiv(builder.add(n_bytes, word(63)), word(64))
-    few = builder.select(builder.icmp_unsigned("<", lines, word(16)), lines, word(16))
-    loop = Loop(builder, few, [])
+    loop = Loop(builder, lines, [])
     flags = [ir.Constant(INT, flag) for flag in (0, 3, 1)]  # read, keep in every level, data
     builder.call(fetch, [address(builder, start, builder.mul(loop.t, word(64)), BYTE), *flags])
     loop.end([])
@@ -378,7 +379,7 @@ def scan_codes(
                             if place < n_items and g < size:
                                 waiting_places[n_waiting] = g
                                 waiting_rows[n_waiting] = order[place]
-                                prefetch(items[0] + np.int64(order[place]) * row_bytes, row_bytes)
+                                prefetch(items[0] + np.int64(order[place]) * row_bytes, min(row_bytes, ROW_BYTES))
                                 n_waiting += 1
                 # Rows come from far away: they are called for one by one and used together.
                 if n_waiting >= WAITING or p == end - 1:

@@ -18,6 +18,8 @@ from idxbench.kernels.heaps import Exact, Found, addresses, limit_of, pair_score
 from idxbench.kernels.jit import helper, kernel
 from idxbench.kernels.lanes import GROUP, LANES, SINGLE, SINGLES, VECTOR, VECTORS, Loop, load, splat, store, word
 
+# Widths and numbers of panels from which on rows are packed.
+PACKED_DIMS, PACKED_PANELS = 512, 4
 # Floats of the rows of one pass over the queries: they stay in the second-level cache.
 CACHE_FLOATS = 1 << 17
 
@@ -62,17 +64,20 @@ class QueryPanels(NamedTuple):
 
 
 @intrinsic  # type: ignore[untyped-decorator]
-def _tile(typing_context: Any, rows: Any, panel: Any, n_dims: Any, bias: Any, units: Any, out: Any) -> Any:
+def _tile(
+    typing_context: Any, rows: Any, across: Any, along: Any, panel: Any, n_dims: Any, bias: Any, units: Any, out: Any
+) -> Any:
     """Write ``bias[r] * units[lane] + sum_t rows[r, t] * panel[t, lane]`` of one tile to ``out``.
 
-    All arguments but ``n_dims`` are addresses of float32 arrays: ``rows`` (GROUP, n_dims), ``panel``
-    (n_dims, LANES), ``bias`` (GROUP,), ``units`` (LANES,), ``out`` (GROUP, LANES).
+    ``across`` and ``along`` are the bytes from one row to the next and from one of its numbers to the next. All
+    others but ``n_dims`` are addresses of float32 arrays: ``rows`` (GROUP, n_dims), ``panel`` (n_dims, LANES),
+    ``bias`` (GROUP,), ``units`` (LANES,), ``out`` (GROUP, LANES).
     """
-    return types.void(*[types.intp] * 6), _emit_tile
+    return types.void(*[types.intp] * 8), _emit_tile
 
 
 def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    rows, panel, n_dims, bias, units, out = arguments
+    rows, across, along, panel, n_dims, bias, units, out = arguments
     fma = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(SINGLES, [SINGLES] * 3), f"llvm.fma.v{VECTOR}f32"
     )
@@ -81,10 +86,9 @@ def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> An
     for row in range(GROUP):
         own = splat(builder, load(builder, bias, word(4 * row), SINGLE), SINGLES)
         starts += [builder.fmul(own, unit) for unit in parts]
-    row_bytes = builder.mul(n_dims, word(4))
-    addresses = [builder.add(rows, builder.mul(row_bytes, word(row))) for row in range(GROUP)]
+    addresses = [builder.add(rows, builder.mul(across, word(row))) for row in range(GROUP)]
     loop = Loop(builder, n_dims, starts)
-    depth, offset = builder.mul(loop.t, word(4 * LANES)), builder.mul(loop.t, word(4))
+    depth, offset = builder.mul(loop.t, word(4 * LANES)), builder.mul(loop.t, along)
     queries = [load(builder, panel, builder.add(depth, word(4 * VECTOR * part)), SINGLES) for part in range(VECTORS)]
     sums = []
     for row in range(GROUP):
@@ -133,6 +137,10 @@ def scan(
     inner = max(GROUP, CACHE_FLOATS // n_dims // GROUP * GROUP)
     tile = np.empty((GROUP, LANES), np.float32)
     own_limits = np.empty(LANES, np.float32)
+    # Long rows lie far apart, at distances that share the places of a cache: packed, they are one stream.
+    pack = n_dims >= PACKED_DIMS and panels.shape[0] >= PACKED_PANELS
+    packed = np.zeros((inner // GROUP if pack else 0, n_dims, GROUP), np.float32)
+    packed_at = packed.ctypes.data
     spare_rows = np.zeros((GROUP, n_dims), np.float32)
     spare_bias = np.zeros(GROUP, np.float32)
     rows_at, bias_at, panels_at, units_at = (
@@ -149,6 +157,10 @@ def scan(
         for r in range(begin, end):
             low = min(low, np.float64(norms[r]))
             high = max(high, np.float64(norms[r]))
+        if pack:
+            for r in range(begin, end):
+                for t in range(n_dims):
+                    packed[(r - begin) // GROUP, t, (r - begin) % GROUP] = rows[r, t]
         for p in range(panels.shape[0]):
             wanted = False
             for lane in range(LANES):
@@ -164,6 +176,9 @@ def scan(
             for top in range(begin, end, GROUP):
                 height = min(GROUP, end - top)
                 row, own_bias = rows_at + 4 * top * n_dims, spare_bias_at
+                across, along = 4 * n_dims, 4
+                if pack:
+                    row, across, along = packed_at + 4 * (top - begin) * n_dims, 4, 4 * GROUP
                 if height < GROUP:
                     # The tile reads GROUP rows whatever remains: give it rows that exist.
                     for r in range(height):
@@ -171,10 +186,10 @@ def scan(
                             spare_rows[r, t] = rows[top + r, t]
                         if biased:
                             spare_bias[r] = bias[top + r]
-                    row = spare_rows_at
+                    row = row if pack else spare_rows_at
                 elif biased:
                     own_bias = bias_at + 4 * top
-                _tile(row, panel, n_dims, own_bias, units_at + 4 * p * LANES, tile_at)
+                _tile(row, across, along, panel, n_dims, own_bias, units_at + 4 * p * LANES, tile_at)
                 for r in range(height):
                     passed = 0
                     for lane in range(LANES):

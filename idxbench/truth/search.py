@@ -2,6 +2,7 @@
 
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from math import lcm
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,9 @@ from idxbench.kernels.heaps import NO_ID, Found, merge_heaps, set_limits, sort_h
 from idxbench.kernels.lanes import GROUP, LANES
 from idxbench.truth.asked import Asked
 from idxbench.truth.blocks import Items
+
+# Queries that fill groups of either tile.
+WHOLE = lcm(GROUP, LANES)
 
 Ready = tuple[CodeBlock, QueryCodes] | tuple[FloatBlock, QueryPanels]
 
@@ -57,7 +61,7 @@ class Search:
             self._parts = [Part(whole, (i, threads), found) for i, found in enumerate(self._heaps)]
         else:
             # Whole groups of both tiles; several parts a thread, for some finish early.
-            step = -(-len(asked) // (4 * threads) // (GROUP * LANES)) * GROUP * LANES or GROUP * LANES
+            step = max(1, len(asked) // (4 * threads) // WHOLE) * WHOLE
             cuts = [slice(a, min(a + step, len(asked))) for a in range(0, len(asked), step)]
             self._parts = [Part(cut, (0, 1), _cut(self._heaps[0], cut)) for cut in cuts]
 
