@@ -23,7 +23,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from idxbench.kernels.heaps import Exact, Found, addresses, limit_of, pair_score, reachable, sift
+from idxbench.kernels.heaps import Exact, Found, addresses, keep, limit_of, pair_score, reachable
 from idxbench.kernels.jit import has_avxvnni, has_vnni, kernel
 from idxbench.kernels.lanes import (
     BYTE,
@@ -317,7 +317,8 @@ def scan_codes(
     order, norms, factors = block.order, block.norms, exact.factors
     query_codes, query_bounds, query_norms = queries.codes, queries.bounds, queries.norms
     query_excess, bias_units = queries.excess, queries.bias_units
-    scores, ids, units, slack, limits = found.scores, found.ids, found.units, found.slack, found.limits
+    scores, ids, counts = found.scores, found.ids, found.counts
+    units, slack, limits = found.units, found.slack, found.limits
     items, exact_at, query_bytes = addresses(exact), exact_queries.ctypes.data, 8 * exact_queries.shape[1]
     words = np.empty(n_steps * WORDS * GROUP, np.int32)
     group = np.zeros((6, 16), np.float32)
@@ -390,8 +391,8 @@ def scan_codes(
                         if scaled:
                             score *= factors[row]
                         item = first_id + row
-                        if score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0]):
-                            sift(scores, ids, q, scores.shape[1], score, item)
+                        better = score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0])
+                        if better and keep(scores, ids, counts, q, score, item):
                             limits[q] = limit_of(scores[q, 0], units, slack, q)
                             group[LIMIT, g] = limits[q]
                     scored += n_waiting

@@ -20,7 +20,12 @@ def compile_kernels() -> float:
     exact = heaps.Exact(rows, np.zeros((0, 1), np.float32), none, False)
     order, norms = np.zeros(1, np.int32), np.ones(1, np.float32)
     found = heaps.Found(
-        np.full((1, 1), -np.inf), np.full((1, 1), heaps.NO_ID), np.ones((1, 2)), one, np.full(1, -np.inf, np.float32)
+        np.full((1, 1), -np.inf),
+        np.full((1, 1), heaps.NO_ID),
+        np.zeros(0, np.int64),
+        np.ones((1, 2)),
+        one,
+        np.full(1, -np.inf, np.float32),
     )
     heaps.set_limits(found)
     encode.row_sums(rows, one, np.ones(1))
@@ -40,6 +45,7 @@ def compile_kernels() -> float:
     panels = floats.QueryPanels(floats.pack_panels(rows), norms, np.ones(LANES, np.float32))
     floats.scan(floats.FloatBlock(rows, np.zeros(0, np.float32), norms, order), exact, 0, (0, 1), panels, wide, found)
     floats.scan_few(exact, 0, np.ones((1, 1), np.float32), one, False, wide, found)
+    heaps.cut_buffers(np.ones((1, 3)), np.ones((1, 3), np.int64), np.ones(1, np.int64))
     heaps.merge_heaps(found.scores, found.ids, found.scores.copy(), found.ids.copy())
     heaps.sort_heaps(found.scores, found.ids)
     heaps.score_pairs(wide, exact, np.zeros((1, 1), np.int64), np.ones((1, 1)))

@@ -14,7 +14,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 from numpy.typing import NDArray
 
-from idxbench.kernels.heaps import Exact, Found, addresses, limit_of, pair_score, reachable, sift, squared_distance_to
+from idxbench.kernels.heaps import Exact, Found, addresses, keep, limit_of, pair_score, reachable, squared_distance_to
 from idxbench.kernels.jit import helper, kernel
 from idxbench.kernels.lanes import GROUP, LANES, SINGLE, SINGLES, VECTOR, VECTORS, Loop, load, splat, store, word
 
@@ -129,7 +129,8 @@ def scan(
     """
     rows, bias, norms, order = block.rows, block.bias, block.norms, block.order
     panels, query_norms, bias_units = queries.panels, queries.norms, queries.bias_units
-    scores, ids, units, slack, limits = found.scores, found.ids, found.units, found.slack, found.limits
+    scores, ids, counts = found.scores, found.ids, found.counts
+    units, slack, limits = found.units, found.slack, found.limits
     factors, scaled, biased = exact.factors, exact.factors.shape[0] > 0, bias.shape[0] > 0
     items, exact_at, query_bytes = addresses(exact), exact_queries.ctypes.data, 8 * exact_queries.shape[1]
     n_rows, n_dims = rows.shape
@@ -204,8 +205,8 @@ def scan(
                                 if scaled:
                                     score *= factors[item_row]
                                 scored += 1
-                                if score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0]):
-                                    sift(scores, ids, q, scores.shape[1], score, item)
+                                better = score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0])
+                                if better and keep(scores, ids, counts, q, score, item):
                                     limits[q] = limit_of(scores[q, 0], units, slack, q)
                                     own_limits[lane] = limits[q]
     return scored
@@ -253,7 +254,8 @@ def scan_few(
     sums well: nothing is known then.
     """
     rows, distance = exact.rows, exact.squared_distance
-    scores, ids, units, slack, limits = found.scores, found.ids, found.units, found.slack, found.limits
+    scores, ids, counts = found.scores, found.ids, found.counts
+    units, slack, limits = found.units, found.slack, found.limits
     items, exact_at, query_bytes = addresses(exact), exact_queries.ctypes.data, 8 * exact_queries.shape[1]
     n_rows, n_dims = rows.shape
     n_queries = queries.shape[0]
@@ -283,8 +285,8 @@ def scan_few(
                     score *= 1.0 / np.sqrt(squared_distance_to(rows, r, origin)) if norm > 0.0 else 0.0
                 scored += 1
                 item = np.int64(first_id + r)
-                if score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0]):
-                    sift(scores, ids, q, scores.shape[1], score, item)
+                better = score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0])
+                if better and keep(scores, ids, counts, q, score, item):
                     limits[q] = limit_of(scores[q, 0], units, slack, q)
     return scored
 

@@ -47,7 +47,10 @@ class Found(NamedTuple):
     Parameters
     ----------
     scores, ids
-        (q, k) float64 and int64; start as -inf and `NO_ID`.
+        (q, k) float64 and int64; start as -inf and `NO_ID`. Buffers: (q, c) with c above k.
+    counts
+        (0,) for heaps. For buffers (q,) int64, how many places are taken; they start at 1, place 0 holding an
+        entry that is worse than any, then the worst of the k best when the buffer was last cut down.
     units
         (q, 2) float64: ``score * units[q, 0] + units[q, 1]`` is the score in the units of the tile.
     slack
@@ -58,6 +61,7 @@ class Found(NamedTuple):
 
     scores: NDArray[np.float64]
     ids: NDArray[np.int64]
+    counts: NDArray[np.int64]
     units: NDArray[np.float64]
     slack: NDArray[np.float64]
     limits: NDArray[np.float32]
@@ -91,6 +95,70 @@ def sift(scores: Any, ids: Any, q: Any, size: Any, score: Any, item: Any) -> Non
             break
     scores[heap, hole] = score
     ids[heap, hole] = item
+
+
+@helper
+def _before(score: Any, item: Any, other_score: Any, other_item: Any) -> Any:
+    """Tell whether an entry is better than another: higher score, then lower id."""
+    return score > other_score or (score == other_score and item < other_item)
+
+
+@helper
+def select(scores: Any, ids: Any, q: Any, count: Any, k: Any) -> None:
+    """Bring the k best of the first ``count`` entries of buffer q to its front, the worst of them to place 0.
+
+    Hoare's selection with the middle of three as pivot; k is below ``count``.
+    """
+    low, high, wanted = 0, count - 1, k - 1
+    while low < high:
+        middle = (low + high) // 2
+        a, b, c = low, middle, high
+        if _before(scores[q, b], ids[q, b], scores[q, a], ids[q, a]):
+            a, b = b, a
+        if _before(scores[q, c], ids[q, c], scores[q, b], ids[q, b]):
+            b = a if _before(scores[q, c], ids[q, c], scores[q, a], ids[q, a]) else c
+        score, item = scores[q, b], ids[q, b]
+        left, right = low, high
+        while left <= right:
+            while _before(scores[q, left], ids[q, left], score, item):
+                left += 1
+            while _before(score, item, scores[q, right], ids[q, right]):
+                right -= 1
+            if left <= right:
+                scores[q, left], scores[q, right] = scores[q, right], scores[q, left]
+                ids[q, left], ids[q, right] = ids[q, right], ids[q, left]
+                left += 1
+                right -= 1
+        if wanted <= right:
+            high = right
+        elif wanted >= left:
+            low = left
+        else:
+            break
+    scores[q, 0], scores[q, wanted] = scores[q, wanted], scores[q, 0]
+    ids[q, 0], ids[q, wanted] = ids[q, wanted], ids[q, 0]
+
+
+@helper
+def keep(scores: Any, ids: Any, counts: Any, q: Any, score: Any, item: Any) -> Any:
+    """Keep an entry that is better than the one at place 0; tell whether that one changed.
+
+    A heap costs its depth for each entry, a buffer of twice the size next to nothing but a selection now and
+    then, with a worse entry at place 0 in between: heaps win while they are shallow.
+    """
+    if counts.shape[0] == 0:
+        sift(scores, ids, q, scores.shape[1], score, item)
+        return True
+    count = counts[q]
+    scores[q, count] = score
+    ids[q, count] = item
+    counts[q] = count + 1
+    if count + 1 < scores.shape[1]:
+        return False
+    k = scores.shape[1] // 2
+    select(scores, ids, q, count + 1, k)
+    counts[q] = k
+    return True
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -227,6 +295,21 @@ def sort_heaps(scores: NDArray[np.float64], ids: NDArray[np.int64]) -> None:
             sift(scores, ids, q, size, scores[q, size], ids[q, size])
             scores[q, size] = worst
             ids[q, size] = item
+
+
+@kernel
+def cut_buffers(scores: NDArray[np.float64], ids: NDArray[np.int64], counts: NDArray[np.int64]) -> None:
+    """Leave the k best entries of buffers (q, 2 k + 1) in their first k places, in any order; -inf elsewhere."""
+    k = scores.shape[1] // 2
+    for q in range(scores.shape[0]):
+        count = counts[q]
+        if count > k:
+            select(scores, ids, q, count, k)
+            count = k
+        counts[q] = count
+        for place in range(count, scores.shape[1]):
+            scores[q, place] = -np.inf
+            ids[q, place] = NO_ID
 
 
 @kernel

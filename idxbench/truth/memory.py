@@ -49,7 +49,8 @@ def search_bytes(
     # Float64 as asked, mapped and encoded, codes or panels; heaps, of each thread where queries are few.
     sets = threads if batch < 64 * threads else 1
     queries = batch * n_dims * (3 * 8 + 4) + 80 * batch
-    heaps = 16 * k * batch * (sets + 1)
+    places = 2 * k + 1 if k > 32 else k
+    heaps = 16 * batch * (places * sets + k)
     results = 16 * k * n_queries * (2 if n_queries > batch else 1)
     rows = min(n_items, max(1, BLOCK_BYTES // (4 * n_dims)))
     # The float32 copy of a block, or its codes; order, norms, factors; the pieces that threads work on.

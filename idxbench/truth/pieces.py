@@ -37,10 +37,12 @@ class PieceSearch:
         Of the metric, not covariance.
     threads
         How many threads search.
+    n_items
+        How many items are expected.
     """
 
-    def __init__(self, queries: NDArray[np.float64], k: int, mapping: Mapping, threads: int) -> None:
-        self.queries, self.mapping = queries, mapping
+    def __init__(self, queries: NDArray[np.float64], k: int, mapping: Mapping, threads: int, n_items: int) -> None:
+        self.queries, self.k, self.mapping = queries, k, mapping
         self.exact = mapping.exact_queries(queries)
         self.norms = np.sqrt(np.einsum("ij,ij->i", self.exact, self.exact))
         self.single = self.exact.astype(np.float32)
@@ -49,7 +51,7 @@ class PieceSearch:
         self.engine = "rows" if self.by_rows else "floats"
         self.answered = np.zeros(len(queries), np.bool_) if mapping.by_distance else self.norms == 0.0
         self.n_scored = 0
-        self._heaps = [empty_heaps(len(queries), k, self.answered) for _ in range(threads)]
+        self._heaps = [empty_heaps(len(queries), k, self.answered, n_items) for _ in range(threads)]
         self._free: SimpleQueue[Found] = SimpleQueue()
         for found in self._heaps:
             self._free.put(found)
@@ -94,4 +96,4 @@ class PieceSearch:
 
     def finish(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return (q, k) ids and scores, best first, equal scores by ascending id."""
-        return finish(self._heaps, self.answered, Inline())
+        return finish(self._heaps, self.k, self.answered, Inline())

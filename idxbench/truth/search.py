@@ -9,13 +9,16 @@ from numpy.typing import NDArray
 
 from idxbench.kernels.codes import CodeBlock, QueryCodes, scan_codes
 from idxbench.kernels.floats import FloatBlock, QueryPanels, scan
-from idxbench.kernels.heaps import NO_ID, Found, merge_heaps, set_limits, sort_heaps
+from idxbench.kernels.heaps import NO_ID, Found, cut_buffers, merge_heaps, set_limits, sort_heaps
 from idxbench.kernels.lanes import GROUP, LANES
 from idxbench.truth.asked import Asked
 from idxbench.truth.blocks import Items
 
 # Queries that fill groups of either tile.
 WHOLE = lcm(GROUP, LANES)
+
+# Heaps are left for buffers above a depth, and above a smaller one where much of what is seen is kept.
+DEEPEST_HEAP, SHALLOW = 128, 32
 
 Ready = tuple[CodeBlock, QueryCodes] | tuple[FloatBlock, QueryPanels]
 
@@ -48,14 +51,16 @@ class Search:
         How many items each keeps.
     threads
         How many parts to cut the work into, at least.
+    n_items
+        How many items are expected.
     """
 
-    def __init__(self, asked: Asked, k: int, threads: int) -> None:
+    def __init__(self, asked: Asked, k: int, threads: int, n_items: int) -> None:
         self.asked, self.k = asked, k
         self.n_scored = 0
         by_items = few(len(asked), threads)
         sets = threads if by_items else 1
-        self._heaps = [empty_heaps(len(asked), k, asked.answered) for _ in range(sets)]
+        self._heaps = [empty_heaps(len(asked), k, asked.answered, n_items) for _ in range(sets)]
         if by_items:
             whole = slice(0, len(asked))
             self._parts = [Part(whole, (i, threads), found) for i, found in enumerate(self._heaps)]
@@ -96,33 +101,59 @@ class Search:
 
     def finish(self, pool: Executor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return (q, k) ids and scores, best first, equal scores by ascending id."""
-        return finish(self._heaps, self.asked.answered, pool)
+        return finish(self._heaps, self.k, self.asked.answered, pool)
 
 
 def finish(
-    heaps: list[Found], answered: NDArray[np.bool_], pool: Executor
+    heaps: list[Found], k: int, answered: NDArray[np.bool_], pool: Executor
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Merge heaps of the same queries and sort them: (q, k) ids and scores."""
     first, *others = heaps
-    for other in others:
-        merge_heaps(other.scores, other.ids, first.scores, first.ids)
-    k = first.ids.shape[1]
+    n_queries = len(answered)
+    ids, scores = np.empty((n_queries, k), np.int64), np.empty((n_queries, k))
     step = max(1, 100_000 // k)
 
     def one(start: int) -> None:
-        sort_heaps(first.scores[start : start + step], first.ids[start : start + step])
+        part = slice(start, start + step)
+        if len(first.counts):
+            for found in heaps:
+                cut_buffers(found.scores[part], found.ids[part], found.counts[part])
+            all_scores = np.concatenate([found.scores[part, :k] for found in heaps], axis=1)
+            all_ids = np.concatenate([found.ids[part, :k] for found in heaps], axis=1)
+            scores[part], ids[part] = sort_entries(all_scores, all_ids, k)
+            return
+        for other in others:
+            merge_heaps(other.scores[part], other.ids[part], first.scores[part], first.ids[part])
+        sort_heaps(first.scores[part], first.ids[part])
+        scores[part], ids[part] = first.scores[part], first.ids[part]
 
-    list(pool.map(one, range(0, len(first.ids), step)))
-    first.ids[answered] = np.arange(k)
-    first.scores[answered] = 0.0
-    return first.ids, first.scores
+    list(pool.map(one, range(0, n_queries, step)))
+    ids[answered] = np.arange(k)
+    scores[answered] = 0.0
+    return ids, scores
 
 
-def empty_heaps(n_queries: int, k: int, answered: NDArray[np.bool_]) -> Found:
-    """Return heaps without entries; ``answered`` queries, (q,), want none."""
+def sort_entries(
+    scores: NDArray[np.float64], ids: NDArray[np.int64], k: int
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Return the k best entries of each row, (q, m), best first, equal scores by ascending id."""
+    order = np.argsort(-scores, axis=1)
+    ordered = np.take_along_axis(scores, order, axis=1)
+    # NumPy sorts by one key in vector registers, by two an order of magnitude slower: only where scores tie.
+    tied = (ordered[:, 1:] == ordered[:, :-1]).any(axis=1)
+    order[tied] = np.lexsort((ids[tied], -scores[tied]))
+    order = order[:, :k]
+    return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
+
+
+def empty_heaps(n_queries: int, k: int, answered: NDArray[np.bool_], n_items: int) -> Found:
+    """Return heaps without entries, or buffers where those are better; ``answered`` queries, (q,), want none."""
+    buffers = k > DEEPEST_HEAP or k >= max(SHALLOW, n_items // 16)
+    places = 2 * k + 1 if buffers else k
     return Found(
-        np.full((n_queries, k), -np.inf),
-        np.full((n_queries, k), NO_ID),
+        np.full((n_queries, places), -np.inf),
+        np.full((n_queries, places), NO_ID),
+        np.ones(n_queries if buffers else 0, np.int64),
         np.zeros((n_queries, 2)),
         np.zeros(n_queries),
         np.where(answered, np.inf, -np.inf).astype(np.float32),
@@ -130,7 +161,8 @@ def empty_heaps(n_queries: int, k: int, answered: NDArray[np.bool_]) -> Found:
 
 
 def _cut(found: Found, part: slice) -> Found:
-    return Found(found.scores[part], found.ids[part], found.units[part], found.slack[part], found.limits[part])
+    counts = found.counts[part] if len(found.counts) else found.counts
+    return Found(found.scores[part], found.ids[part], counts, found.units[part], found.slack[part], found.limits[part])
 
 
 def _cut_codes(queries: QueryCodes, part: slice) -> QueryCodes:

@@ -44,36 +44,50 @@ def _integers(rng: np.random.Generator, *shape: int) -> np.ndarray:
 
 
 def _search_inputs(size: Size, rng: np.random.Generator) -> tuple[Any, ...]:
-    """Items, queries, k, whether by distance, and an order to look at the items in."""
+    """Items, queries, k, whether by distance, an order to look at the items in, and whether to keep buffers."""
     items, queries = _integers(rng, size.n, size.d), _integers(rng, size.q, size.d)
-    return items, queries, min(size.k, size.n), bool(rng.integers(2)), rng.permutation(size.n).astype(np.int32)
+    return (
+        items,
+        queries,
+        min(size.k, size.n),
+        bool(rng.integers(2)),
+        rng.permutation(size.n).astype(np.int32),
+        bool(rng.integers(2)),
+    )
 
 
 def _norms(rows):
     return np.sqrt((rows.astype(float) ** 2).sum(axis=1))
 
 
-def found_for(queries, k, by_distance):
-    """Heaps whose units are those of ``q.b - |b|^2 / 2`` under the distance."""
+def found_for(queries, k, by_distance, buffers=False):
+    """Heaps, or buffers, whose units are those of ``q.b - |b|^2 / 2`` under the distance."""
     units = np.ones((len(queries), 2))
     units[:, 0] = 0.5 if by_distance else 1.0
     units[:, 1] = 0.5 * _norms(queries) ** 2 if by_distance else 0.0
-    scores, ids = np.full((len(queries), k), -np.inf), np.full((len(queries), k), heaps.NO_ID)
+    places = 2 * k + 1 if buffers else k
+    scores, ids = np.full((len(queries), places), -np.inf), np.full((len(queries), places), heaps.NO_ID)
     slack = np.full(len(queries), 1e-3)
-    return heaps.Found(scores, ids, units, slack, np.full(len(queries), -np.inf, np.float32))
+    counts = np.ones(len(queries) if buffers else 0, np.int64)
+    return heaps.Found(scores, ids, counts, units, slack, np.full(len(queries), -np.inf, np.float32))
 
 
 def exact_of(items, by_distance):
     return heaps.Exact(items, np.zeros((0, items.shape[1]), np.float32), np.zeros(0), by_distance)
 
 
-def _sorted(found):
+def _sorted(found, k):
+    if len(found.counts):
+        heaps.cut_buffers(found.scores, found.ids, found.counts)
+        assert np.isneginf(found.scores[:, k:]).all()
+        order = np.lexsort((found.ids, -found.scores))[:, :k]
+        return np.take_along_axis(found.ids, order, 1), np.take_along_axis(found.scores, order, 1)
     heaps.sort_heaps(found.scores, found.ids)
     return found.ids, found.scores
 
 
-def _scan(items, queries, k, by_distance, order):
-    found = found_for(queries, k, by_distance)
+def _scan(items, queries, k, by_distance, order, buffers=False):
+    found = found_for(queries, k, by_distance, buffers)
     rows = items[order]
     norms = _norms(rows)
     bias = (-0.5 * norms**2 if by_distance else np.zeros(0)).astype(np.float32)
@@ -84,7 +98,7 @@ def _scan(items, queries, k, by_distance, order):
     exact = exact_of(items, by_distance)
     for part in range(2):
         floats.scan(block, exact, FIRST_ID, (part, 2), asked, queries.astype(float), found)
-    return _sorted(found)
+    return _sorted(found, k)
 
 
 def encode_items(items, by_distance, order):
@@ -116,16 +130,16 @@ def encode_queries(queries):
     return asked
 
 
-def _scan_codes(items, queries, k, by_distance, order):
-    found = found_for(queries, k, by_distance)
+def _scan_codes(items, queries, k, by_distance, order, buffers=False):
+    found = found_for(queries, k, by_distance, buffers)
     block, exact = encode_items(items, by_distance, order), exact_of(items, by_distance)
     for part in range(2):
         codes.scan_codes(block, exact, FIRST_ID, (part, 2), encode_queries(queries), queries.astype(float), found)
-    return _sorted(found)
+    return _sorted(found, k)
 
 
-def _scan_few(items, queries, k, by_distance, order):
-    found = found_for(queries, k, by_distance)
+def _scan_few(items, queries, k, by_distance, order, buffers=False):
+    found = found_for(queries, k, by_distance, buffers)
     floats.scan_few(
         exact_of(items, by_distance),
         FIRST_ID,
@@ -135,14 +149,14 @@ def _scan_few(items, queries, k, by_distance, order):
         queries.astype(float),
         found,
     )
-    return _sorted(found)
+    return _sorted(found, k)
 
 
-def _slow_search(items, queries, k, by_distance, order):
+def _slow_search(items, queries, k, by_distance, order, buffers=False):
     return twins.search(items, FIRST_ID, queries, k, by_distance)
 
 
-def _numpy_search(items, queries, k, by_distance, order):
+def _numpy_search(items, queries, k, by_distance, order, buffers=False):
     scores = queries @ items.T
     if by_distance:
         scores = scores - (items**2).sum(axis=1) / 2
@@ -197,6 +211,21 @@ def _sort_heaps(scores, ids, *others):
     scores, ids = scores.copy(), ids.copy()
     heaps.sort_heaps(scores, ids)
     return ids, scores
+
+
+def _buffer_inputs(size: Size, rng: np.random.Generator) -> tuple[Any, ...]:
+    """Entries with ties, each buffer filled to a point of its own."""
+    scores = rng.integers(-3, 4, (size.q, 2 * size.k + 1)).astype(float)
+    ids = np.argsort(rng.random((size.q, 4 * size.k)), axis=1)[:, : 2 * size.k + 1]
+    return scores[:, : ids.shape[1]], ids, rng.integers(1, ids.shape[1] + 1, size.q), size.k
+
+
+def _cut_buffers(scores, ids, counts, k):
+    scores, ids, counts = scores.copy(), ids.copy(), counts.copy()
+    heaps.cut_buffers(scores, ids, counts)
+    root = np.where(counts == k, scores[:, 0], np.nan)
+    order = np.lexsort((ids, -scores))
+    return np.take_along_axis(ids, order, 1), np.take_along_axis(scores, order, 1), counts, root
 
 
 def _limit_inputs(size: Size, rng: np.random.Generator) -> tuple[Any, ...]:
@@ -289,6 +318,12 @@ KERNELS: dict[str, Entry] = {
         _sort_heaps,
         lambda s, i, *others: twins.merge(s.shape[1], s, i),
         lambda s, i, *others: np.lexsort((i, -s)),
+    ),
+    "cut_buffers": Entry(
+        _buffer_inputs,
+        _cut_buffers,
+        lambda *inputs: twins.cut_buffers(*inputs, heaps.NO_ID),
+        lambda scores, ids, counts, k: np.argpartition(-scores, k - 1, axis=1),
     ),
     "set_limits": Entry(
         _limit_inputs,

@@ -43,6 +43,21 @@ def merge(k, *heaps):
     return np.array(ids), np.array(scores)
 
 
+def cut_buffers(scores, ids, counts, k, no_id):
+    """(ids, scores, counts, worst score kept) of the k best of the first ``counts`` entries, best first."""
+    width = scores.shape[1]
+    all_ids, all_scores, kept, roots = [], [], [], []
+    for q, count in enumerate(counts):
+        best = sorted(zip(-scores[q, :count], ids[q, :count], strict=True))[:k]
+        rest = width - len(best)
+        all_ids.append([i for _, i in best] + [no_id] * rest)
+        all_scores.append([-s for s, _ in best] + [-np.inf] * rest)
+        kept.append(len(best))
+        # A buffer with room was not cut: what stands at place 0 is whatever stood there.
+        roots.append(scores[q, 0] if count == k else -best[-1][0] if len(best) == k else np.nan)
+    return np.array(all_ids), np.array(all_scores), np.array(kept), np.array(roots)
+
+
 def limits(found, roots):
     out = []
     for q, root in enumerate(roots):
