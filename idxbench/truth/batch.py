@@ -58,7 +58,7 @@ def search_batch(
     if isinstance(source, Prepared):
         return _search_prepared(source, queries, k, mapping, engine, threads, pool, steps)
     if few(len(queries), threads) and engine != "codes" and mapping.metric != "covariance":
-        search = PieceSearch(queries, k, mapping, threads, steps.n_items)
+        search = PieceSearch(queries, k, mapping, threads)
         n_items = 0
         for first, rows in source:
             search.scan(rows, first, pool)
@@ -82,7 +82,7 @@ def _search_prepared(
     items = source.items
     asked = prepare_queries(queries, mapping, items.scale)
     chosen = _choose(items, asked, len(items), k, engine, mapping, source)
-    search = Search(asked, k, threads, len(items))
+    search = Search(asked, k, threads)
     if chosen.engine == "codes":
         search.scan(items, (source.codes(pool), code_queries(asked, source.coder, items)), pool)
     else:
@@ -106,7 +106,7 @@ def _search_blocks(
     asked = prepare_queries(queries, mapping, first.scale)
     expected = max(steps.n_items, len(first))
     chosen = _choose(first, asked, expected, k, engine, mapping, None)
-    search = Search(asked, k, threads, expected)
+    search = Search(asked, k, threads)
     # The codes of queries don't depend on the block but through the scale of the bias.
     panels = codes = None
     n_items = 0

@@ -45,11 +45,13 @@ def search_bytes(
     -------
     Bytes, an upper bound: the engine and the data decide how much of it is used.
     """
+    from idxbench.truth.search import DEEPEST_HEAP
+
     batch = n_queries if stream else min(n_queries, QUERY_BATCH)
     # Float64 as asked, mapped and encoded, codes or panels; heaps, of each thread where queries are few.
     sets = threads if batch < 64 * threads else 1
     queries = batch * n_dims * (3 * 8 + 4) + 80 * batch
-    places = 2 * k + 1 if k > 32 else k
+    places = 2 * k + 1 if k > DEEPEST_HEAP else k
     heaps = 16 * batch * (places * sets + k)
     results = 16 * k * n_queries * (2 if n_queries > batch else 1)
     rows = min(n_items, max(1, BLOCK_BYTES // (4 * n_dims)))

@@ -37,11 +37,9 @@ class PieceSearch:
         Of the metric, not covariance.
     threads
         How many threads search.
-    n_items
-        How many items are expected.
     """
 
-    def __init__(self, queries: NDArray[np.float64], k: int, mapping: Mapping, threads: int, n_items: int) -> None:
+    def __init__(self, queries: NDArray[np.float64], k: int, mapping: Mapping, threads: int) -> None:
         self.queries, self.k, self.mapping = queries, k, mapping
         self.exact = mapping.exact_queries(queries)
         self.norms = np.sqrt(np.einsum("ij,ij->i", self.exact, self.exact))
@@ -51,7 +49,7 @@ class PieceSearch:
         self.engine = "rows" if self.by_rows else "floats"
         self.answered = np.zeros(len(queries), np.bool_) if mapping.by_distance else self.norms == 0.0
         self.n_scored = 0
-        self._heaps = [empty_heaps(len(queries), k, self.answered, n_items) for _ in range(threads)]
+        self._heaps = [empty_heaps(len(queries), k, self.answered) for _ in range(threads)]
         self._free: SimpleQueue[Found] = SimpleQueue()
         for found in self._heaps:
             self._free.put(found)

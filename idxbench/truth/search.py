@@ -17,8 +17,8 @@ from idxbench.truth.blocks import Items
 # Queries that fill groups of either tile.
 WHOLE = lcm(GROUP, LANES)
 
-# Heaps are left for buffers above a depth, and above a smaller one where much of what is seen is kept.
-DEEPEST_HEAP, SHALLOW = 128, 32
+# Deeper answers are kept in buffers. At 100, heaps are ahead by a third even where a tenth of all items is kept.
+DEEPEST_HEAP = 128
 
 Ready = tuple[CodeBlock, QueryCodes] | tuple[FloatBlock, QueryPanels]
 
@@ -51,16 +51,14 @@ class Search:
         How many items each keeps.
     threads
         How many parts to cut the work into, at least.
-    n_items
-        How many items are expected.
     """
 
-    def __init__(self, asked: Asked, k: int, threads: int, n_items: int) -> None:
+    def __init__(self, asked: Asked, k: int, threads: int) -> None:
         self.asked, self.k = asked, k
         self.n_scored = 0
         by_items = few(len(asked), threads)
         sets = threads if by_items else 1
-        self._heaps = [empty_heaps(len(asked), k, asked.answered, n_items) for _ in range(sets)]
+        self._heaps = [empty_heaps(len(asked), k, asked.answered) for _ in range(sets)]
         if by_items:
             whole = slice(0, len(asked))
             self._parts = [Part(whole, (i, threads), found) for i, found in enumerate(self._heaps)]
@@ -146,9 +144,9 @@ def sort_entries(
     return np.take_along_axis(scores, order, axis=1), np.take_along_axis(ids, order, axis=1)
 
 
-def empty_heaps(n_queries: int, k: int, answered: NDArray[np.bool_], n_items: int) -> Found:
-    """Return heaps without entries, or buffers where those are better; ``answered`` queries, (q,), want none."""
-    buffers = k > DEEPEST_HEAP or k >= max(SHALLOW, n_items // 16)
+def empty_heaps(n_queries: int, k: int, answered: NDArray[np.bool_]) -> Found:
+    """Return heaps without entries, or buffers above `DEEPEST_HEAP`; ``answered`` queries, (q,), want none."""
+    buffers = k > DEEPEST_HEAP
     places = 2 * k + 1 if buffers else k
     return Found(
         np.full((n_queries, places), -np.inf),

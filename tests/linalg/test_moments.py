@@ -128,9 +128,9 @@ def test_threads_and_layouts_change_no_bit(n, center, tmp_path):
     for same in (x, mapped):
         for threads in (None, 2, 5):
             np.testing.assert_array_equal(second_moment(same, center=center, threads=threads), expected)
-    # BLAS may take another order of summation for another layout.
+    # BLAS may take another order of summation for another layout, in float32 within a block.
     for alike in (np.asfortranarray(x), np.repeat(x, 2, axis=1)[:, ::2], x.astype(">f4")):
-        np.testing.assert_allclose(second_moment(alike, center=center), expected, rtol=1e-6, atol=1e-7)
+        np.testing.assert_allclose(second_moment(alike, center=center), expected, rtol=5e-6, atol=1e-6)
     np.testing.assert_array_equal(mean_row(x, threads=1), mean_row(x, threads=5))
 
 

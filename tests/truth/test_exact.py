@@ -351,3 +351,24 @@ def test_one_index_serves_many_threads_of_another_program():
         found = list(pool.map(lambda part: index.neighbors(queries[part], 5).ids, parts))
     for part, ids in zip(parts, found, strict=True):
         np.testing.assert_array_equal(ids, expected[part])
+
+
+@pytest.mark.parametrize("metric", ["dot", "l2"])
+@pytest.mark.parametrize("n_queries", [3, 20, 300])
+def test_deep_answers_are_kept_in_buffers(metric, n_queries):
+    """Above the depth of heaps, with ties, a zero query, and fewer items in a part than k."""
+    from idxbench.truth.search import DEEPEST_HEAP
+
+    rng = np.random.default_rng(9)
+    items = rng.integers(-2, 3, (2000, 6)).astype("f4")
+    queries = rng.integers(-2, 3, (n_queries, 6)).astype("f4")
+    queries[0] = 0
+    for k in (DEEPEST_HEAP, DEEPEST_HEAP + 1, 700, 2000):
+        scores = queries @ items.T
+        if metric == "l2":
+            scores = 2 * scores - (items**2).sum(axis=1)
+        expected = np.argsort(-scores, axis=1, kind="stable")[:, :k]
+        for engine in ("auto", "codes", "floats"):
+            for keep in (True, False):
+                found = ExactIndex(items, metric, threads=3, engine=engine, keep=keep).neighbors(queries, k)
+                np.testing.assert_array_equal(found.ids, expected)
