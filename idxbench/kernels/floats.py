@@ -19,7 +19,7 @@ from idxbench.kernels.jit import helper, kernel
 from idxbench.kernels.lanes import GROUP, LANES, SINGLE, SINGLES, VECTOR, VECTORS, Loop, load, splat, store, word
 
 # Widths and numbers of panels from which on rows are packed.
-PACKED_DIMS, PACKED_PANELS = 512, 4
+PACKED_DIMS, PACKED_PANELS = 1024, 4
 # Floats of the rows of one pass over the queries: they stay in the second-level cache.
 CACHE_FLOATS = 1 << 17
 

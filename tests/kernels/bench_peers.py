@@ -13,7 +13,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import numpy as np
 
@@ -225,6 +225,7 @@ def main() -> None:
     parser.add_argument("--sentences", default="", help=".npy of sentence embeddings, for the case of that name")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--depths", nargs="*", type=int, default=[], help="values of k, in place of each case's own")
     parser.add_argument("--serve", default="")
     parser.add_argument("--case", default="")
     options = parser.parse_args()
@@ -233,9 +234,10 @@ def main() -> None:
         return
     peak, bandwidth = peak_and_bandwidth(options.threads)
     print(f"{options.threads} threads: float32 FMA peak {peak:.0f} GFLOP/s, reading {bandwidth:.1f} GB/s")
-    for case in CASES:
-        if (options.only and case.name not in options.only) or (case.kind == "sentences" and not options.sentences):
+    for known in CASES:
+        if (options.only and known.name not in options.only) or (known.kind == "sentences" and not options.sentences):
             continue
+        case = replace(known, depths=tuple(options.depths) or known.depths)
         compare(case, options.methods, options.sentences, options.threads, options.repeats)
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from idxbench import ExactIndex
-from idxbench.kernels.codes import BYTE_DOT, MAX_DIMS
+from idxbench.kernels.codes import MAX_DIMS
 from idxbench.truth.coder import Coder, fit_axes
 from idxbench.truth.cost import (
     Sample,
@@ -68,7 +68,6 @@ def test_reach_by_hand():
     assert floats == pytest.approx(0.5, rel=0.05)
 
 
-@pytest.mark.skipif(not BYTE_DOT, reason="this CPU multiplies no bytes")
 def test_many_queries_take_the_codes():
     ones = Coder(np.ones(128))
     assert choose(Work(1_000_000, 128, 10_000, 10), None, ones).engine == "codes"
