@@ -22,7 +22,6 @@ from numpy.typing import NDArray
 
 from idxbench.kernels.jit import kernel
 from idxbench.kernels.lanes import (
-    BYTE,
     GROUP,
     INT,
     INTS,
@@ -32,8 +31,8 @@ from idxbench.kernels.lanes import (
     VECTOR,
     VECTORS,
     Loop,
-    address,
     load,
+    prefetch_line,
     splat,
     store,
     word,
@@ -101,18 +100,10 @@ def _prefetch(typing_context: Any, place: Any) -> Any:
     """Ask for the line of memory at an address, which may be beyond the end of an array."""
 
     def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        _emit_prefetch(builder, arguments[0], word(0))
+        prefetch_line(builder, arguments[0], word(0))
         return context.get_dummy_value()
 
     return types.void(types.intp), emit
-
-
-def _emit_prefetch(builder: Any, base: Any, n_bytes: Any) -> None:
-    kind = ir.FunctionType(ir.VoidType(), [BYTE.as_pointer(), INT, INT, INT])
-    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0i8")
-    # To read, into the first-level cache, data.
-    options = [ir.Constant(INT, value) for value in (0, 3, 1)]
-    builder.call(function, [address(builder, base, n_bytes, BYTE), *options])
 
 
 @intrinsic  # type: ignore[untyped-decorator]
@@ -129,7 +120,7 @@ def _emit_transpose(context: Any, builder: Any, signature: Any, arguments: Any) 
         vectors.append(load(builder, rows, at_row, SINGLES))
         # The CPU does not foresee jumps from row to row. Asking for the rows after the next VECTOR takes a
         # quarter off the assignment of a dozen clusters.
-        _emit_prefetch(builder, rows, builder.add(at_row, builder.mul(stride, word(2 * VECTOR))))
+        prefetch_line(builder, rows, builder.add(at_row, builder.mul(stride, word(2 * VECTOR))))
     # Swap the two off-diagonal squares of every 2 x 2 squares, of width 1, then 2, 4, ...
     for width in (1 << bit for bit in range(VECTOR.bit_length() - 1)):
         upper = [VECTOR + i - width if i & width else i for i in range(VECTOR)]

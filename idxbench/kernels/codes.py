@@ -26,7 +26,6 @@ from numpy.typing import NDArray
 from idxbench.kernels.heaps import Exact, Found, addresses, keep, limit_of, pair_score, reachable
 from idxbench.kernels.jit import has_avxvnni, has_vnni, kernel
 from idxbench.kernels.lanes import (
-    BYTE,
     GROUP,
     INT,
     INTS,
@@ -37,8 +36,8 @@ from idxbench.kernels.lanes import (
     VECTORS,
     WORD,
     Loop,
-    address,
     load,
+    prefetch_line,
     splat,
     store,
     word,
@@ -273,12 +272,9 @@ def prefetch(typing_context: Any, start: Any, n_bytes: Any) -> Any:
 
 def _emit_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
     start, n_bytes = arguments
-    kinds = [BYTE.as_pointer(), INT, INT, INT]
-    fetch = cgutils.get_or_insert_function(builder.module, ir.FunctionType(ir.VoidType(), kinds), "llvm.prefetch.p0")
     lines = builder.udiv(builder.add(n_bytes, word(63)), word(64))
     loop = Loop(builder, lines, [])
-    flags = [ir.Constant(INT, flag) for flag in (0, 3, 1)]  # read, keep in every level, data
-    builder.call(fetch, [address(builder, start, builder.mul(loop.t, word(64)), BYTE), *flags])
+    prefetch_line(builder, start, builder.mul(loop.t, word(64)))
     loop.end([])
     return context.get_dummy_value()
 

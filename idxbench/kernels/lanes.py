@@ -8,6 +8,7 @@ LLVM's generic vectors, which every CPU has; the compiler splits those that are 
 from typing import Any
 
 from llvmlite import ir
+from numba.core import cgutils
 
 from idxbench.kernels.jit import has_avx512
 
@@ -47,6 +48,15 @@ def splat(builder: Any, value: Any, kind: Any) -> Any:
     empty = ir.Constant(kind, ir.Undefined)
     one = builder.insert_element(empty, value, ir.Constant(INT, 0))
     return builder.shuffle_vector(one, empty, ir.Constant(ir.VectorType(INT, kind.count), [0] * kind.count))
+
+
+def prefetch_line(builder: Any, base: Any, n_bytes: Any) -> None:
+    """Ask for the line of memory at ``base + n_bytes``, which may be beyond the end of an array."""
+    kind = ir.FunctionType(ir.VoidType(), [BYTE.as_pointer(), INT, INT, INT])
+    function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+    # To read, into every level of cache, data.
+    flags = [ir.Constant(INT, flag) for flag in (0, 3, 1)]
+    builder.call(function, [address(builder, base, n_bytes, BYTE), *flags])
 
 
 class Loop:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from contextlib import nullcontext
+from dataclasses import dataclass
 from itertools import chain
 from typing import Any
 
@@ -29,24 +30,45 @@ GIVEN = 1 << 14
 Blocks = Iterator[tuple[int, NDArray[Any]]]
 
 
-def search_batch(
-    source: Prepared | Blocks,
-    queries: NDArray[np.float64],
-    k: int,
-    mapping: Mapping,
-    engine: str,
-    threads: int,
-    pool: Executor,
-    steps: Steps,
-) -> Neighbors:
-    """Find the k best items of each of some finite queries, (q, d).
+@dataclass(frozen=True)
+class Batch:
+    """Queries to be searched together, and how.
+
+    Parameters
+    ----------
+    queries
+        (q, d) finite float64.
+    k
+        How many items each keeps.
+    mapping
+        Of the metric.
+    engine
+        ``codes``, ``floats`` or ``auto``.
+    threads
+        How many search.
+    """
+
+    queries: NDArray[np.float64]
+    k: int
+    mapping: Mapping
+    engine: str
+    threads: int
+
+
+def goes_in_pieces(n_queries: int, threads: int, engine: str, metric: str) -> bool:
+    """Tell whether unprepared items are prepared and searched a piece at a time, by the thread that takes it."""
+    return few(n_queries, threads) and engine != "codes" and metric != "covariance"
+
+
+def search_batch(source: Prepared | Blocks, batch: Batch, pool: Executor, steps: Steps) -> Neighbors:
+    """Find the k best items of each query of a batch.
 
     Parameters
     ----------
     source
         Prepared items, or numbered blocks of rows.
-    engine
-        ``codes``, ``floats`` or ``auto``.
+    batch
+        The queries.
     steps
         Hears of every block that was searched.
 
@@ -56,33 +78,24 @@ def search_batch(
         Items that are not finite, fewer than k, or too large for float64.
     """
     if isinstance(source, Prepared):
-        return _search_prepared(source, queries, k, mapping, engine, threads, pool, steps)
-    if few(len(queries), threads) and engine != "codes" and mapping.metric != "covariance":
-        search = PieceSearch(queries, k, mapping, threads)
+        return _search_prepared(source, batch, pool, steps)
+    if goes_in_pieces(len(batch.queries), batch.threads, batch.engine, batch.mapping.metric):
+        search = PieceSearch(batch.queries, batch.k, batch.mapping, batch.threads)
         n_items = 0
         for first, rows in source:
             search.scan(rows, first, pool)
             n_items += len(rows)
             steps.advance(len(rows))
-        _enough(n_items, k)
+        _enough(n_items, batch.k)
         return Neighbors(*search.finish(), search.engine, search.n_scored)
-    return _search_blocks(source, queries, k, mapping, engine, threads, pool, steps)
+    return _search_blocks(source, batch, pool, steps)
 
 
-def _search_prepared(
-    source: Prepared,
-    queries: NDArray[np.float64],
-    k: int,
-    mapping: Mapping,
-    engine: str,
-    threads: int,
-    pool: Executor,
-    steps: Steps,
-) -> Neighbors:
+def _search_prepared(source: Prepared, batch: Batch, pool: Executor, steps: Steps) -> Neighbors:
     items = source.items
-    asked = prepare_queries(queries, mapping, items.scale)
-    chosen = _choose(items, asked, len(items), k, engine, mapping, source)
-    search = Search(asked, k, threads)
+    asked = prepare_queries(batch.queries, batch.mapping, items.scale)
+    chosen = _choose(items, asked, len(items), batch, source)
+    search = Search(asked, batch.k, batch.threads)
     if chosen.engine == "codes":
         search.scan(items, (source.codes(pool), code_queries(asked, source.coder, items)), pool)
     else:
@@ -91,22 +104,14 @@ def _search_prepared(
     return Neighbors(*search.finish(pool), chosen.engine, search.n_scored)
 
 
-def _search_blocks(
-    source: Blocks,
-    queries: NDArray[np.float64],
-    k: int,
-    mapping: Mapping,
-    engine: str,
-    threads: int,
-    pool: Executor,
-    steps: Steps,
-) -> Neighbors:
+def _search_blocks(source: Blocks, batch: Batch, pool: Executor, steps: Steps) -> Neighbors:
+    mapping = batch.mapping
     blocks = (prepare_items(rows, number, mapping, pool) for number, rows in source)
     first = next(blocks)
-    asked = prepare_queries(queries, mapping, first.scale)
+    asked = prepare_queries(batch.queries, mapping, first.scale)
     expected = max(steps.n_items, len(first))
-    chosen = _choose(first, asked, expected, k, engine, mapping, None)
-    search = Search(asked, k, threads)
+    chosen = _choose(first, asked, expected, batch, None)
+    search = Search(asked, batch.k, batch.threads)
     # The codes of queries don't depend on the block but through the scale of the bias.
     panels = codes = None
     n_items = 0
@@ -121,7 +126,7 @@ def _search_blocks(
             search.scan(items, (float_block(items, sort, pool), panels), pool)
         n_items += len(items)
         steps.advance(len(items))
-    _enough(n_items, k)
+    _enough(n_items, batch.k)
     return Neighbors(*search.finish(pool), chosen.engine, search.n_scored)
 
 
@@ -130,21 +135,13 @@ def _enough(n_items: int, k: int) -> None:
         raise DataError(Problem("k", f"1 to {n_items}, the number of items", str(k)))
 
 
-def _choose(
-    items: Items,
-    asked: Asked,
-    n_items: int,
-    k: int,
-    engine: str,
-    mapping: Mapping,
-    source: Prepared | None,
-) -> Choice:
+def _choose(items: Items, asked: Asked, n_items: int, batch: Batch, source: Prepared | None) -> Choice:
     """Choose the engine, and how items are to be encoded where they are not."""
-    sort = source.sort if source is not None else sort_pays(items, mapping)
+    sort = source.sort if source is not None else sort_pays(items, batch.mapping)
     mapped = items.plain and not sort
     encoded = source.encoded if source is not None else None
     n_dims = items.rows.shape[1]
-    work = Work(n_items, n_dims, max(len(asked), 1), min(k, n_items), encoded, mapped, sort)
+    work = Work(n_items, n_dims, max(len(asked), 1), min(batch.k, n_items), encoded, mapped, sort)
 
     def sample() -> Sample:
         rows = mapped_sample(items)
@@ -154,10 +151,10 @@ def _choose(
 
     if source is not None and len(asked):
         source.fit(sample, work.k)
-    if engine != "auto" and n_dims <= MAX_DIMS:
-        seen = sample() if encoded is None and engine == "codes" else None
+    if batch.engine != "auto" and n_dims <= MAX_DIMS:
+        seen = sample() if encoded is None and batch.engine == "codes" else None
         coder = Coder(fit_axes(seen.items, seen.queries)) if seen is not None else Coder(np.ones(n_dims))
-        return Choice(engine, coder, {})
+        return Choice(batch.engine, coder, {})
     if not worth_sampling(work):
         return choose(work, None, encoded or Coder(np.ones(n_dims)))
     with single_threaded_blas():

@@ -146,7 +146,7 @@ class ExactIndex:
         queries = check_queries(queries, self.items.shape[1])
         if not 1 <= k <= len(self.items):
             raise DataError(Problem("k", f"1 to {len(self.items)}, the number of items", str(k)))
-        from idxbench.truth.batch import search_batch
+        from idxbench.truth.batch import Batch, search_batch
 
         found = []
         with make_pool(self.threads) as pool, blas_for(self.mapping.metric):
@@ -155,14 +155,15 @@ class ExactIndex:
                 refuse_non_finite(batch, "queries", start)
                 source = self._prepared if self._prepared is not None else self._blocks(len(batch))
                 steps = Steps(progress, len(batch), len(self.items))
-                found.append(search_batch(source, batch, k, self.mapping, self.engine, self.threads, pool, steps))
+                asked = Batch(batch, k, self.mapping, self.engine, self.threads)
+                found.append(search_batch(source, asked, pool, steps))
         return _joined(found)
 
     def _blocks(self, n_queries: int) -> Iterator[tuple[int, NDArray[Any]]]:
-        from idxbench.truth.search import few
+        from idxbench.truth.batch import goes_in_pieces
 
         # Few queries are searched piece by piece: a block is no more than a step of the progress there.
-        in_pieces = few(n_queries, self.threads) and self.engine != "codes" and self.mapping.metric != "covariance"
+        in_pieces = goes_in_pieces(n_queries, self.threads, self.engine, self.mapping.metric)
         return array_blocks(self.items, 8 * BLOCK_BYTES if in_pieces else BLOCK_BYTES)
 
     def score_ids(self, queries: NDArray[Any], ids: NDArray[np.int64]) -> NDArray[np.float64]:
@@ -223,7 +224,7 @@ def stream_topk(
     DataError
         As `ExactIndex`, and where blocks differ in width or hold fewer than k items together.
     """
-    from idxbench.truth.batch import search_batch
+    from idxbench.truth.batch import Batch, search_batch
 
     rest = iter(blocks)
     first = check_matrix(next(rest, np.zeros((0, 0))), "items")
@@ -235,7 +236,8 @@ def stream_topk(
     with make_pool(n_threads) as pool, blas_for(metric):
         if k < 1:
             raise DataError(Problem("k", "at least 1", str(k)))
-        return search_batch(numbered, asked, k, mapping, "auto", n_threads, pool, Steps(progress, 1, 1))
+        batch = Batch(asked, k, mapping, "auto", n_threads)
+        return search_batch(numbered, batch, pool, Steps(progress, 1, 1))
 
 
 @dataclass
