@@ -1,55 +1,94 @@
 """Threads for blocks of work, and linear algebra that stays on the thread that calls it."""
 
+import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from itertools import count
 from threading import Lock
 from typing import Any, TypeVar
 
 Argument = TypeVar("Argument")
 Result = TypeVar("Result")
 
+MOST_HELPERS = 256
 
-class Inline(Executor):
-    """Runs what is submitted at once, in the calling thread.
 
-    Starting a thread and waiting for it costs 100 µs, as much as searching a thousand items.
+@cache
+def _helpers() -> ThreadPoolExecutor:
+    """Return the threads that help whoever calls: started when first needed, asleep in between.
+
+    One that is started for a search wakes up milliseconds later, which is all the time a single query takes.
     """
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **options: Any) -> "Future[Any]":
-        """Run a call; its future is done already."""
-        done: Future[Any] = Future()
-        try:
-            done.set_result(function(*arguments, **options))
-        except Exception as error:
-            done.set_exception(error)
-        return done
-
-    def map(
-        self, function: Callable[..., Any], /, *iterables: Iterable[Any], timeout: Any = None, chunksize: int = 1
-    ) -> Iterator[Any]:
-        """Run calls as their results are asked for."""
-        return map(function, *iterables)
+    return ThreadPoolExecutor(MOST_HELPERS, thread_name_prefix="idxbench")
 
 
-def make_pool(threads: int) -> Executor:
-    """Make an executor of that many threads."""
-    return Inline() if threads == 1 else ThreadPoolExecutor(threads)
+# The threads of a process do not come along when it is forked.
+os.register_at_fork(after_in_child=_helpers.cache_clear)
 
 
-def in_order(
-    pool: Executor, function: Callable[[Argument], Result], arguments: Iterable[Argument], ahead: int
-) -> Iterator[Result]:
-    """Yield the results of calls in the order of their arguments, whichever thread finishes first.
+class Crew:
+    """The calling thread and some that help it, as soon as they are awake and for as long as there is work.
 
-    Unlike ``Executor.map``, which starts everything and holds every result that was not yet asked for.
+    Safe in several threads at once, and inside one another: a caller waits for no helper that has not begun.
 
     Parameters
     ----------
-    pool
-        Where the calls run.
+    threads
+        How many work at a time, the caller one of them; 1 never leaves the calling thread.
+    """
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def map(self, function: Callable[[Argument], Result], arguments: Iterable[Argument]) -> list[Result]:
+        """Return ``function(argument)`` of each argument, in their order.
+
+        Raises
+        ------
+        Exception
+            Whatever the first failing call, in the order of the arguments, raised; later ones are not begun.
+        """
+        work = list(arguments)
+        if self.threads == 1 or len(work) < 2:
+            return [function(argument) for argument in work]
+        results: dict[int, Result] = {}
+        failures: dict[int, BaseException] = {}
+        numbers = count()  # one step at a time for all threads: it is a single call of C
+
+        def labor() -> None:
+            while not failures and (number := next(numbers)) < len(work):
+                try:
+                    results[number] = function(work[number])
+                except BaseException as error:
+                    failures[number] = error
+
+        helpers = [_helpers().submit(labor) for _ in range(min(self.threads, len(work)) - 1)]
+        try:
+            labor()
+            wait(helper for helper in helpers if not helper.cancel())
+        except BaseException as interruption:
+            # Ctrl-C between two calls: the helpers finish theirs and begin no other.
+            failures[-1] = interruption
+            wait(helper for helper in helpers if not helper.cancel())
+        if failures:
+            raise failures[min(failures)]
+        return [results[number] for number in range(len(work))]
+
+
+def in_order(
+    threads: int, function: Callable[[Argument], Result], arguments: Iterable[Argument], ahead: int
+) -> Iterator[Result]:
+    """Yield the results of calls in the order of their arguments, whichever thread finishes first.
+
+    Unlike `Crew.map`, which holds every result.
+
+    Parameters
+    ----------
+    threads
+        How many run the calls; with 1 the calling thread does.
     function, arguments
         ``function(argument)`` for each.
     ahead
@@ -60,13 +99,17 @@ def in_order(
     Exception
         Whatever the first failing call, in the order of the arguments, raised.
     """
-    waiting: deque[Future[Result]] = deque()
-    for argument in arguments:
-        waiting.append(pool.submit(function, argument))
-        if len(waiting) > ahead:
+    if threads == 1:
+        yield from map(function, arguments)
+        return
+    with ThreadPoolExecutor(threads) as pool:
+        waiting: deque[Future[Result]] = deque()
+        for argument in arguments:
+            waiting.append(pool.submit(function, argument))
+            if len(waiting) > ahead:
+                yield waiting.popleft().result()
+        while waiting:
             yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
 
 
 class _Hold:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from idxbench.config.schema import Similarity
 from idxbench.indexes.flat import FlatIndex
 from idxbench.indexes.native_threads import NativeThreads
-from idxbench.pool import make_pool
+from idxbench.pool import Crew
 
 # Scores held at a time by a thread: 4 MB.
 QUERY_BLOCK, ITEM_BLOCK = 128, 8_192
@@ -48,8 +48,8 @@ class NumpyIndex(FlatIndex):
     def _find(self, prepared: NDArray[np.float32], k: int, threads: int) -> NDArray[np.int64]:
         step = min(QUERY_BLOCK, -(-len(prepared) // threads))
         blocks = [prepared[start : start + step] for start in range(0, len(prepared), step)]
-        with self._blas.limited(1), make_pool(min(threads, len(blocks))) as pool:
-            return np.concatenate(list(pool.map(lambda block: self._search_block(block, k), blocks)))
+        with self._blas.limited(1):
+            return np.concatenate(Crew(threads).map(lambda block: self._search_block(block, k), blocks))
 
     def _search_block(self, queries: NDArray[np.float32], k: int) -> NDArray[np.int64]:
         self._blas.set(1)  # for a BLAS that counts in each thread; `_find` gives back what others count

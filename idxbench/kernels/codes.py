@@ -37,9 +37,10 @@ from idxbench.kernels.lanes import (
     WORD,
     Loop,
     load,
-    prefetch_line,
+    prefetch,
     splat,
     store,
+    trailing_zeros,
     word,
 )
 
@@ -148,7 +149,7 @@ def _byte_dot(builder: Any) -> Any:
     return multiply
 
 
-def _starts(builder: Any, group: Any, excess: Any, bounds: Any, bias: Any) -> list[list[Any]]:
+def _starts(builder: Any, rows: int, group: Any, excess: Any, bounds: Any, bias: Any) -> list[list[Any]]:
     """Return what each accumulator starts at: minus its threshold, minus the excess, plus the bias if any."""
 
     def row(index: int) -> Any:
@@ -173,7 +174,7 @@ def _starts(builder: Any, group: Any, excess: Any, bounds: Any, bias: Any) -> li
     # Truncation towards zero and the last rounding: two units below is below.
     two = ir.Constant(INTS, [2] * VECTOR)
     offset = load(builder, excess, word(0), INTS)
-    lanes = [ir.Constant(INT, g) for g in range(GROUP)]
+    lanes = [ir.Constant(INT, g) for g in range(rows)]
     if bias is None:
         start = builder.sub(builder.sub(two, builder.fptosi(bounded(threshold, -(2.0**29)), INTS)), offset)
         return [[splat(builder, builder.extract_element(start, g), INTS)] * VECTORS for g in lanes]
@@ -193,45 +194,51 @@ def _starts(builder: Any, group: Any, excess: Any, bounds: Any, bias: Any) -> li
     return starts
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _tile(
-    typing_context: Any, codes: Any, queries: Any, n_steps: Any, group: Any, excess: Any, bounds: Any, passed: Any
-) -> Any:
-    """Find the pairs of one tile that can reach their thresholds; return how many words of ``passed`` to read.
+def _tile_of(rows: int, biased: bool) -> Any:
+    """Make the function that finds the pairs of one tile that can reach their thresholds.
 
-    All arguments but ``n_steps`` are addresses: ``codes`` (s, LANES, 4) uint8, ``queries`` (s, WORDS, GROUP)
-    int32, ``group`` (6, 16) float32, ``excess`` (16,) int32, ``bounds`` (4,) float32, ``passed`` (GROUP,)
-    words of LANES bits, written only if a pair passes: the result is 1 then, else 0.
+    It returns 1 if there is any, else 0. All arguments but ``n_steps`` are addresses: ``codes`` (s, LANES, 4)
+    uint8, ``queries`` (s, WORDS, GROUP) int32, of which the first ``rows`` are looked at, ``group`` (6, 16)
+    float32, ``excess`` (16,) int32, ``bounds`` (4,) float32, ``passed`` (rows,) words of LANES bits, written only
+    if a pair passes, ``bias`` (LANES,) float32, added to the scores of the items if ``biased``.
     """
-    return types.intp(*[types.intp] * 7), _emit_tile
+
+    @intrinsic  # type: ignore[untyped-decorator]
+    def tile(
+        typing_context: Any,
+        codes: Any,
+        queries: Any,
+        n_steps: Any,
+        group: Any,
+        excess: Any,
+        bounds: Any,
+        passed: Any,
+        bias: Any,
+    ) -> Any:
+        def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+            *others, bias = arguments
+            return _emit_tile(builder, rows, others, bias if biased else None)
+
+        return types.intp(*[types.intp] * 8), emit
+
+    return tile
 
 
-@intrinsic  # type: ignore[untyped-decorator]
-def _tile_with_bias(
-    typing_context: Any,
-    codes: Any,
-    queries: Any,
-    n_steps: Any,
-    group: Any,
-    excess: Any,
-    bounds: Any,
-    passed: Any,
-    bias: Any,
-) -> Any:
-    """Do what `_tile` does with ``bias`` (LANES,) float32 added to the scores of the items."""
-    return types.intp(*[types.intp] * 8), _emit_tile
+_tile, _tile_with_bias = _tile_of(GROUP, False), _tile_of(GROUP, True)
+# For a query alone: memory is what it waits for, and a whole group would keep it waiting for products too.
+_single, _single_with_bias = _tile_of(1, False), _tile_of(1, True)
 
 
-def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    codes, queries, n_steps, group, excess, bounds, passed, *bias = arguments
+def _emit_tile(builder: Any, rows: int, arguments: Any, bias: Any) -> Any:
+    codes, queries, n_steps, group, excess, bounds, passed = arguments
     multiply = _byte_dot(builder)
-    starts = _starts(builder, group, excess, bounds, bias[0] if bias else None)
+    starts = _starts(builder, rows, group, excess, bounds, bias)
     loop = Loop(builder, n_steps, [value for one in starts for value in one])
     at_codes = builder.mul(loop.t, word(4 * LANES))
     at_queries = builder.mul(loop.t, word(4 * WORDS * GROUP))
     items = [load(builder, codes, builder.add(at_codes, word(4 * VECTOR * part)), INTS) for part in range(VECTORS)]
     sums = []
-    for g in range(GROUP):
+    for g in range(rows):
         words = [
             splat(builder, load(builder, queries, builder.add(at_queries, word(4 * (w * GROUP + g))), INT), INTS)
             for w in range(WORDS)
@@ -252,31 +259,6 @@ def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> An
         for index, value in enumerate(sums):
             store(builder, not_negative(value), passed, index * VECTOR // 8, bits, align=1)
     return builder.zext(found, WORD)
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def _trailing_zeros(typing_context: Any, bits: Any) -> Any:
-    """Return the index of the lowest bit that is set in a 32-bit word."""
-
-    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.zext(builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1)), WORD)
-
-    return types.intp(types.uint32), emit
-
-
-@intrinsic  # type: ignore[untyped-decorator]
-def prefetch(typing_context: Any, start: Any, n_bytes: Any) -> Any:
-    """Ask for cache lines before they are needed."""
-    return types.void(types.intp, types.intp), _emit_prefetch
-
-
-def _emit_prefetch(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    start, n_bytes = arguments
-    lines = builder.udiv(builder.add(n_bytes, word(63)), word(64))
-    loop = Loop(builder, lines, [])
-    prefetch_line(builder, start, builder.mul(loop.t, word(64)))
-    loop.end([])
-    return context.get_dummy_value()
 
 
 @kernel
@@ -348,6 +330,7 @@ def scan_codes(
                 n_active += 1
         for first in range(0, n_active, GROUP):
             size = min(GROUP, n_active - first)
+            passed[:] = 0
             for g in range(GROUP):
                 q = active[first + min(g, size - 1)]
                 for t in range(n_steps * WORDS):
@@ -361,16 +344,20 @@ def scan_codes(
             for p in range(begin, end):
                 codes = codes_at + p * panel_bytes
                 bounds = bounds_at + 16 * p
-                if biased:
-                    bias = bias_at + 4 * LANES * p
+                bias = bias_at + 4 * LANES * p
+                if size == 1 and biased:
+                    hit = _single_with_bias(codes, words_at, n_steps, group_at, excess_at, bounds, passed_at, bias)
+                elif size == 1:
+                    hit = _single(codes, words_at, n_steps, group_at, excess_at, bounds, passed_at, bias)
+                elif biased:
                     hit = _tile_with_bias(codes, words_at, n_steps, group_at, excess_at, bounds, passed_at, bias)
                 else:
-                    hit = _tile(codes, words_at, n_steps, group_at, excess_at, bounds, passed_at)
+                    hit = _tile(codes, words_at, n_steps, group_at, excess_at, bounds, passed_at, bias)
                 if hit != 0:
                     for w in range(passed.shape[0]):
                         bits = passed[w]
                         while bits != 0:
-                            bit = _trailing_zeros(bits)
+                            bit = trailing_zeros(bits)
                             bits &= bits - np.uint32(1)
                             place, g = p * LANES + bit % LANES, w * per_word + bit // LANES
                             if place < n_items and g < size:

@@ -16,7 +16,22 @@ from numpy.typing import NDArray
 
 from idxbench.kernels.heaps import Exact, Found, addresses, keep, limit_of, pair_score, reachable, squared_distance_to
 from idxbench.kernels.jit import helper, kernel
-from idxbench.kernels.lanes import GROUP, LANES, SINGLE, SINGLES, VECTOR, VECTORS, Loop, load, splat, store, word
+from idxbench.kernels.lanes import (
+    GROUP,
+    LANES,
+    SINGLE,
+    SINGLES,
+    VECTOR,
+    VECTORS,
+    WORD,
+    Loop,
+    load,
+    splat,
+    store,
+    trailing_zeros,
+    word,
+)
+from idxbench.kernels.waiting import cut, settle, waiting_places
 
 # Widths and numbers of panels from which on rows are packed.
 PACKED_DIMS, PACKED_PANELS = 1024, 4
@@ -65,19 +80,30 @@ class QueryPanels(NamedTuple):
 
 @intrinsic  # type: ignore[untyped-decorator]
 def _tile(
-    typing_context: Any, rows: Any, across: Any, along: Any, panel: Any, n_dims: Any, bias: Any, units: Any, out: Any
+    typing_context: Any,
+    rows: Any,
+    across: Any,
+    along: Any,
+    panel: Any,
+    n_dims: Any,
+    bias: Any,
+    units: Any,
+    limits: Any,
+    passed: Any,
+    out: Any,
 ) -> Any:
-    """Write ``bias[r] * units[lane] + sum_t rows[r, t] * panel[t, lane]`` of one tile to ``out``.
+    """Score one tile, ``bias[r] * units[lane] + sum_t rows[r, t] * panel[t, lane]``; return whether any passes.
 
     ``across`` and ``along`` are the bytes from one row to the next and from one of its numbers to the next. All
     others but ``n_dims`` are addresses of float32 arrays: ``rows`` (GROUP, n_dims), ``panel`` (n_dims, LANES),
-    ``bias`` (GROUP,), ``units`` (LANES,), ``out`` (GROUP, LANES).
+    ``bias`` (GROUP,), ``units`` and ``limits`` (LANES,). Only if a score reaches the limit of its lane, the scores
+    are written to ``out`` (GROUP, LANES), and to ``passed`` which do: (GROUP,) words of LANES bits.
     """
-    return types.void(*[types.intp] * 8), _emit_tile
+    return types.intp(*[types.intp] * 10), _emit_tile
 
 
 def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-    rows, across, along, panel, n_dims, bias, units, out = arguments
+    rows, across, along, panel, n_dims, bias, units, limits, passed, out = arguments
     fma = cgutils.get_or_insert_function(
         builder.module, ir.FunctionType(SINGLES, [SINGLES] * 3), f"llvm.fma.v{VECTOR}f32"
     )
@@ -95,9 +121,23 @@ def _emit_tile(context: Any, builder: Any, signature: Any, arguments: Any) -> An
         value = splat(builder, load(builder, addresses[row], offset, SINGLE), SINGLES)
         for part, asked in enumerate(queries):
             sums += [builder.call(fma, [value, asked, loop.values[row * VECTORS + part]])]
-    for index, value in enumerate(loop.end(sums)):
-        store(builder, value, out, 4 * VECTOR * index, SINGLES)
-    return context.get_dummy_value()
+    sums = loop.end(sums)
+
+    bits = ir.IntType(VECTOR)
+    least = [load(builder, limits, word(4 * VECTOR * part), SINGLES) for part in range(VECTORS)]
+    reach = [
+        builder.bitcast(builder.fcmp_ordered(">=", value, least[index % VECTORS]), bits)
+        for index, value in enumerate(sums)
+    ]
+    anything = reach[0]
+    for some in reach[1:]:
+        anything = builder.or_(anything, some)
+    found = builder.icmp_unsigned("!=", anything, ir.Constant(bits, 0))
+    with builder.if_then(found):
+        for index, value in enumerate(sums):
+            store(builder, value, out, 4 * VECTOR * index, SINGLES)
+            store(builder, reach[index], passed, index * VECTOR // 8, bits, align=1)
+    return builder.zext(found, WORD)
 
 
 @kernel
@@ -137,7 +177,13 @@ def scan(
     n_queries = limits.shape[0]
     inner = max(GROUP, CACHE_FLOATS // n_dims // GROUP * GROUP)
     tile = np.empty((GROUP, LANES), np.float32)
+    passed = np.zeros(GROUP * LANES // 32, np.uint32)
     own_limits = np.empty(LANES, np.float32)
+    k = scores.shape[1] if counts.shape[0] == 0 else scores.shape[1] // 2
+    places = waiting_places(k)
+    n_waiting = n_queries if places else 0
+    noted, noted_rows = np.empty((n_waiting, places), np.float32), np.empty((n_waiting, places), np.int32)
+    noted_counts = np.zeros(n_queries, np.int64)
     # Long rows lie far apart, at distances that share the places of a cache: packed, they are one stream.
     pack = n_dims >= PACKED_DIMS and panels.shape[0] >= PACKED_PANELS
     packed = np.zeros((inner // GROUP if pack else 0, n_dims, GROUP), np.float32)
@@ -151,6 +197,8 @@ def scan(
         bias_units.ctypes.data,
     )
     tile_at, spare_rows_at, spare_bias_at = tile.ctypes.data, spare_rows.ctypes.data, spare_bias.ctypes.data
+    limits_at, passed_at = own_limits.ctypes.data, passed.ctypes.data
+    per_word = 32 // LANES  # rows that share a word of `passed`
     scored = 0
     for begin in range(part[0] * inner, n_rows, part[1] * inner):
         end = min(begin + inner, n_rows)
@@ -190,25 +238,59 @@ def scan(
                     row = row if pack else spare_rows_at
                 elif biased:
                     own_bias = bias_at + 4 * top
-                _tile(row, across, along, panel, n_dims, own_bias, units_at + 4 * p * LANES, tile_at)
-                for r in range(height):
-                    passed = 0
-                    for lane in range(LANES):
-                        passed |= tile[r, lane] >= own_limits[lane]
-                    if passed:
-                        item_row = np.int64(order[top + r])
+                own_units = units_at + 4 * p * LANES
+                if not _tile(row, across, along, panel, n_dims, own_bias, own_units, limits_at, passed_at, tile_at):
+                    continue
+                for w in range(passed.shape[0]):
+                    bits = passed[w]
+                    while bits != 0:
+                        bit = trailing_zeros(bits)
+                        bits &= bits - np.uint32(1)
+                        r, lane = w * per_word + bit // LANES, bit % LANES
+                        # Rows beyond the last; lanes whose limit has risen since.
+                        if r >= height or tile[r, lane] < own_limits[lane]:
+                            continue
+                        q, item_row = p * LANES + lane, np.int64(order[top + r])
+                        if places > 0:
+                            count = noted_counts[q]
+                            noted[q, count] = tile[r, lane]
+                            noted_rows[q, count] = item_row
+                            noted_counts[q] = count + 1
+                            if count + 1 == places:
+                                limits[q] = cut(noted, noted_rows, noted_counts, q, k, slack[q], limits[q])
+                                # Many that tie: what waits no longer shrinks by itself.
+                                if noted_counts[q] > places - k // 2:
+                                    query = exact_at + q * query_bytes
+                                    scored += settle(
+                                        noted_rows,
+                                        noted_counts,
+                                        q,
+                                        query,
+                                        items,
+                                        factors,
+                                        first_id,
+                                        scores,
+                                        ids,
+                                        counts,
+                                    )
+                                    limits[q] = max(limits[q], limit_of(scores[q, 0], units, slack, q))
+                                own_limits[lane] = limits[q]
+                            continue
+                        score = pair_score(exact_at + q * query_bytes, items, item_row)
+                        if scaled:
+                            score *= factors[item_row]
+                        scored += 1
                         item = first_id + item_row
-                        for lane in range(LANES):
-                            if tile[r, lane] >= own_limits[lane]:
-                                q = p * LANES + lane
-                                score = pair_score(exact_at + q * query_bytes, items, item_row)
-                                if scaled:
-                                    score *= factors[item_row]
-                                scored += 1
-                                better = score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0])
-                                if better and keep(scores, ids, counts, q, score, item):
-                                    limits[q] = limit_of(scores[q, 0], units, slack, q)
-                                    own_limits[lane] = limits[q]
+                        better = score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0])
+                        if better and keep(scores, ids, counts, q, score, item):
+                            limits[q] = limit_of(scores[q, 0], units, slack, q)
+                            own_limits[lane] = limits[q]
+    if places > 0:
+        for q in range(n_queries):
+            limits[q] = cut(noted, noted_rows, noted_counts, q, k, slack[q], limits[q])
+            query = exact_at + q * query_bytes
+            scored += settle(noted_rows, noted_counts, q, query, items, factors, first_id, scores, ids, counts)
+            limits[q] = max(limits[q], limit_of(scores[q, 0], units, slack, q))
     return scored
 
 
@@ -230,7 +312,7 @@ def scan_few(
     cosine: bool,
     exact_queries: NDArray[np.float64],
     found: Found,
-) -> int:
+) -> tuple[int, int]:
     """Do what `scan` does for a handful of queries in one reading of the items, unprepared, at the speed of memory.
 
     A tile would multiply its whole width whatever the number of queries, and prepared items are read before.
@@ -250,8 +332,8 @@ def scan_few(
 
     Returns
     -------
-    Pairs scored in float64; -1 where a row is not finite, or its square outside the range that float32
-    sums well: nothing is known then.
+    Pairs scored in float64, and how many rows were searched: all, or those before one that is not finite, or whose
+    square is outside the range that float32 sums well.
     """
     rows, distance = exact.rows, exact.squared_distance
     scores, ids, counts = found.scores, found.ids, found.counts
@@ -268,7 +350,7 @@ def scan_few(
         for t in range(n_dims):
             square += rows[r, t] * rows[r, t]
         if not ((square > 1e-25 or square == 0.0) and square < 1e30):
-            return -1
+            return scored, r
         norm = np.sqrt(np.float64(square))
         for q in range(n_queries):
             value = np.float64(row_product(rows, r, queries, q))
@@ -288,7 +370,7 @@ def scan_few(
                 better = score > scores[q, 0] or (score == scores[q, 0] and item < ids[q, 0])
                 if better and keep(scores, ids, counts, q, score, item):
                     limits[q] = limit_of(scores[q, 0], units, slack, q)
-    return scored
+    return scored, n_rows
 
 
 def pack_panels(queries: NDArray[np.float32]) -> NDArray[np.float32]:

@@ -72,11 +72,17 @@ ZERO, ONE, TWO = np.uint64(0), np.uint64(1), np.uint64(2)
 
 @helper
 def sift(scores: Any, ids: Any, q: Any, size: Any, score: Any, item: Any) -> None:
-    """Put an entry in place of the root of heap q: lowest score at the top, then highest id.
+    """Put an entry in place of the root of heap q: lowest score at the top, then highest id."""
+    sift_from(scores, ids, q, ZERO, size, score, item)
+
+
+@helper
+def sift_from(scores: Any, ids: Any, q: Any, start: Any, size: Any, score: Any, item: Any) -> None:
+    """Put an entry in place of the root of the part of a heap that hangs on place ``start``.
 
     Unsigned indices: Numba need not look whether they count from the end.
     """
-    heap, end, hole = np.uint64(q), np.uint64(size), ZERO
+    heap, end, hole = np.uint64(q), np.uint64(size), np.uint64(start)
     while True:
         child = TWO * hole + ONE
         if child >= end:
@@ -95,6 +101,23 @@ def sift(scores: Any, ids: Any, q: Any, size: Any, score: Any, item: Any) -> Non
             break
     scores[heap, hole] = score
     ids[heap, hole] = item
+
+
+@helper
+def heapify(scores: Any, ids: Any, q: Any) -> None:
+    """Make a heap of the entries of q, in any order (Floyd 1964)."""
+    size = scores.shape[1]
+    for place in range(size // 2 - 1, -1, -1):
+        sift_from(scores, ids, q, place, size, scores[q, place], ids[q, place])
+
+
+@helper
+def is_empty(ids: Any, q: Any) -> Any:
+    """Tell whether heap q holds nothing yet."""
+    taken = 0
+    for place in range(ids.shape[1]):
+        taken += ids[q, place] != NO_ID
+    return taken == 0
 
 
 @helper

@@ -8,7 +8,9 @@ LLVM's generic vectors, which every CPU has; the compiler splits those that are 
 from typing import Any
 
 from llvmlite import ir
+from numba import types
 from numba.core import cgutils
+from numba.extending import intrinsic
 
 from idxbench.kernels.jit import has_avx512
 
@@ -87,3 +89,27 @@ class Loop:
         self.builder.branch(self.head)
         self.builder.position_at_end(self.done)
         return self.values
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def trailing_zeros(typing_context: Any, bits: Any) -> Any:
+    """Return the index of the lowest bit that is set in a 32-bit word."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        return builder.zext(builder.cttz(arguments[0], ir.Constant(ir.IntType(1), 1)), WORD)
+
+    return types.intp(types.uint32), emit
+
+
+@intrinsic  # type: ignore[untyped-decorator]
+def prefetch(typing_context: Any, start: Any, n_bytes: Any) -> Any:
+    """Ask for the lines of memory from an address on before they are needed."""
+
+    def emit(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        start, n_bytes = arguments
+        loop = Loop(builder, builder.udiv(builder.add(n_bytes, word(63)), word(64)), [])
+        prefetch_line(builder, start, builder.mul(loop.t, word(64)))
+        loop.end([])
+        return context.get_dummy_value()
+
+    return types.void(types.intp, types.intp), emit

@@ -1,14 +1,14 @@
 """Tall arrays read block by block, on threads whose number changes no result."""
 
 from collections.abc import Callable, Iterator
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.data.check import check_matrix
 from idxbench.machine import resolve_threads
-from idxbench.pool import in_order, make_pool
+from idxbench.pool import in_order
 
 Result = TypeVar("Result")
 
@@ -17,15 +17,38 @@ Result = TypeVar("Result")
 ROWS = 4096
 
 
-def matrix(x: NDArray[Any], name: str = "x") -> NDArray[Any]:
-    """Return a 2-D array of real numbers with at least one row and column.
+class RowSource(Protocol):
+    """What is read block by block: an array, a memory map, or rows that are made when they are asked for."""
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Rows and columns."""
+        ...
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """The type of the numbers."""
+        ...
+
+    def __len__(self) -> int:
+        """Count the rows."""
+        ...
+
+    def __getitem__(self, part: slice, /) -> NDArray[Any]:
+        """Return some rows."""
+        ...
+
+
+def matrix(x: Any, name: str = "x") -> Any:
+    """Return a 2-D source of real numbers with at least one row and column.
 
     Raises
     ------
     DataError
         It is something else.
     """
-    x = np.asarray(x)
+    if not (hasattr(x, "shape") and hasattr(x, "dtype")):
+        x = np.asarray(x)
     check_matrix(x, name)
     return x
 
@@ -44,5 +67,4 @@ def each_block(one: Callable[[int], Result], n_rows: int, threads: int | None, r
         with np.errstate(over="ignore", under="ignore", invalid="ignore"):
             return one(start)
 
-    with make_pool(used) as pool:
-        yield from in_order(pool, quiet, starts, used)
+    yield from in_order(used, quiet, starts, used)

@@ -7,15 +7,15 @@ from numpy.typing import NDArray
 
 from idxbench.data.rows import refuse_non_finite
 from idxbench.errors import DataError, Problem
-from idxbench.linalg.blocks import each_block, matrix
+from idxbench.linalg.blocks import RowSource, each_block, matrix
 from idxbench.machine import resolve_threads
-from idxbench.pool import make_pool, single_threaded_blas
+from idxbench.pool import Crew, single_threaded_blas
 
 # Blocks that one thread takes in a row, and factors that are joined at a time.
 FAN = 8
 
 
-def qr_factor(x: NDArray[Any], *, shift: NDArray[Any] | None = None, threads: int | None = None) -> NDArray[np.float64]:
+def qr_factor(x: RowSource, *, shift: NDArray[Any] | None = None, threads: int | None = None) -> NDArray[np.float64]:
     """Return the triangular factor ``R`` of ``x = Q R``, without Q: ``R'R = x'x``.
 
     Singular values, principal axes and weights come out of R with an error of ``eps cond(x)``. Through
@@ -66,10 +66,9 @@ def qr_factor(x: NDArray[Any], *, shift: NDArray[Any] | None = None, threads: in
 
     with single_threaded_blas():
         triangles = list(each_block(one, n_rows, threads, FAN * rows))
-        with make_pool(min(resolve_threads(threads), len(triangles))) as pool:
-            while len(triangles) > 1:
-                groups = [triangles[i : i + FAN] for i in range(0, len(triangles), FAN)]
-                triangles = list(pool.map(_triangle, groups))
+        crew = Crew(resolve_threads(threads))
+        while len(triangles) > 1:
+            triangles = crew.map(_triangle, [triangles[i : i + FAN] for i in range(0, len(triangles), FAN)])
     signs = np.where(triangles[0].diagonal() < 0.0, -1.0, 1.0)
     return np.asarray(triangles[0] * signs[:, None])
 

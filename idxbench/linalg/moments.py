@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from idxbench.data.rows import refuse_non_finite
 from idxbench.errors import DataError, Problem
-from idxbench.linalg.blocks import ROWS, each_block, matrix
+from idxbench.linalg.blocks import ROWS, RowSource, each_block, matrix
 from idxbench.pool import single_threaded_blas
 
 # The smallest sum of squares whose products kept their digits in float32 even where denormals count as zero.
@@ -75,7 +75,7 @@ def second_moment(x: NDArray[Any], *, center: bool = False, threads: int | None 
     return moment
 
 
-def mean_row(x: NDArray[Any], *, threads: int | None = None) -> NDArray[np.float64]:
+def mean_row(x: RowSource, *, threads: int | None = None) -> NDArray[np.float64]:
     """Average the rows.
 
     Parameters

@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -12,7 +11,7 @@ from numpy.typing import NDArray
 from idxbench.data.rows import normalized, refuse_non_finite
 from idxbench.errors import DataError, Problem
 from idxbench.machine import resolve_threads
-from idxbench.pool import make_pool
+from idxbench.pool import Crew
 
 Start = Literal["k-means++", "sampled"]
 
@@ -111,13 +110,13 @@ class PreparedItems:
         # Of the plain kind: what was subtracted after scaling, and the scale. Rows are (item * scale - shift).
         self._shift = np.zeros(items.shape[1])
         self._scale = 1.0
-        with make_pool(self.threads) as pool:
-            if spherical:
-                self._fill_unit(items, pool)
-            else:
-                self._fill_centered(items, pool)
-            # Once for all iterations: the part of the inertia that no centroid changes.
-            self._squares = sum(pool.map(self._sum_of_squares, self._blocks()))
+        crew = Crew(self.threads)
+        if spherical:
+            self._fill_unit(items, crew)
+        else:
+            self._fill_centered(items, crew)
+        # Once for all iterations: the part of the inertia that no centroid changes.
+        self._squares = sum(crew.map(self._sum_of_squares, self._blocks()))
 
     def start(self, n_clusters: int, seed: int, method: Start = "k-means++") -> NDArray[np.int64]:
         """Choose starting items as `kmeans` says; distinct ids, even where items repeat."""
@@ -156,28 +155,28 @@ class PreparedItems:
         centroids = self.rows[start]
         previous = np.inf
         made = 0
-        with make_pool(self.threads) as pool:
-            while True:
-                made += 1
-                sums, counts = self._assign(centroids, labels, best, pool)
-                inertia = self._inertia(centroids, sums, counts)
-                # Labels and inertia belong to these centroids, not to those of an iteration that does not come.
-                if made >= iterations or previous - inertia <= tolerance * inertia:
-                    break
-                previous = inertia
-                centroids = self._update(sums, counts, best)
+        crew = Crew(self.threads)
+        while True:
+            made += 1
+            sums, counts = self._assign(centroids, labels, best, crew)
+            inertia = self._inertia(centroids, sums, counts)
+            # Labels and inertia belong to these centroids, not to those of an iteration that does not come.
+            if made >= iterations or previous - inertia <= tolerance * inertia:
+                break
+            previous = inertia
+            centroids = self._update(sums, counts, best)
         outside = centroids if self.spherical else (centroids + self._shift) / self._scale
         return Clustering(labels, outside.astype(np.float32), inertia / self._scale / self._scale, made)
 
-    def _fill_unit(self, items: NDArray[Any], pool: Executor) -> None:
+    def _fill_unit(self, items: NDArray[Any], crew: Crew) -> None:
         def fill(part: slice) -> None:
             block = np.asarray(items[part], np.float64)
             refuse_non_finite(block, "items", part.start)
             self.rows[part] = normalized(block)
 
-        list(pool.map(fill, self._blocks()))
+        crew.map(fill, self._blocks())
 
-    def _fill_centered(self, items: NDArray[Any], pool: Executor) -> None:
+    def _fill_centered(self, items: NDArray[Any], crew: Crew) -> None:
         # Float32 stays float32: a power of two changes no digit, and a difference is rounded once either way.
         work = np.promote_types(items.dtype, np.float32)
 
@@ -192,7 +191,7 @@ class PreparedItems:
             return largest, block.sum(axis=0, dtype=np.float64)
 
         largest, total = 0.0, np.zeros(items.shape[1])
-        for part_largest, part_total in pool.map(measure, self._blocks()):
+        for part_largest, part_total in crew.map(measure, self._blocks()):
             largest = max(largest, part_largest)
             total += part_total
         exponent_range = int(np.finfo(work).maxexp) - 2
@@ -206,7 +205,7 @@ class PreparedItems:
             scaled = np.multiply(items[part], self._scale, out=out if work == np.float32 else None, dtype=work)
             np.subtract(scaled, shift, out=out, casting="same_kind")
 
-        list(pool.map(fill, self._blocks()))
+        crew.map(fill, self._blocks())
 
     def _blocks(self) -> Iterator[slice]:
         # Their float64 copies are half a MiB; those of 8 MiB took four times as long.
@@ -226,7 +225,7 @@ class PreparedItems:
             return np.asarray(kmeans_plusplus(self.rows[sample], n_clusters, random_state=seed)[1])
 
     def _assign(
-        self, centroids: NDArray[np.float32], labels: NDArray[np.int64], best: NDArray[np.float32], pool: Executor
+        self, centroids: NDArray[np.float32], labels: NDArray[np.int64], best: NDArray[np.float32], crew: Crew
     ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
         """Fill labels and best scores; return the float64 sum and the size of every cluster."""
         from idxbench.kernels import clustering
@@ -249,7 +248,7 @@ class PreparedItems:
         # smaller than its sums, which keeps the memory of all sums together below twice that of the rows.
         size = max(-(-len(self.rows) // PARTS), PART_PRODUCTS // (n_clusters * n_dims), n_clusters)
         sums, counts = np.zeros((n_clusters, n_dims)), np.zeros(n_clusters, np.int64)
-        for part_sums, part_counts in pool.map(one, _slices(len(self.rows), size)):
+        for part_sums, part_counts in crew.map(one, _slices(len(self.rows), size)):
             sums += part_sums
             counts += part_counts
         return sums, counts

@@ -1,7 +1,6 @@
 """A batch of queries, from the choice of an engine to the answer."""
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from contextlib import nullcontext
 from dataclasses import dataclass
 from itertools import chain
@@ -13,7 +12,7 @@ from numpy.typing import NDArray
 from idxbench.errors import DataError, Problem
 from idxbench.kernels.codes import MAX_DIMS
 from idxbench.kernels.heaps import score_pairs
-from idxbench.pool import Inline, single_threaded_blas
+from idxbench.pool import Crew, single_threaded_blas
 from idxbench.truth.asked import Asked, code_queries, float_queries, prepare_queries
 from idxbench.truth.blocks import Items, code_block, float_block, prepare_items
 from idxbench.truth.coder import Coder, fit_axes
@@ -44,15 +43,12 @@ class Batch:
         Of the metric.
     engine
         ``codes``, ``floats`` or ``auto``.
-    threads
-        How many search.
     """
 
     queries: NDArray[np.float64]
     k: int
     mapping: Mapping
     engine: str
-    threads: int
 
 
 def goes_in_pieces(n_queries: int, threads: int, engine: str, metric: str) -> bool:
@@ -60,7 +56,7 @@ def goes_in_pieces(n_queries: int, threads: int, engine: str, metric: str) -> bo
     return few(n_queries, threads) and engine != "codes" and metric != "covariance"
 
 
-def search_batch(source: Prepared | Blocks, batch: Batch, pool: Executor, steps: Steps) -> Neighbors:
+def search_batch(source: Prepared | Blocks, batch: Batch, crew: Crew, steps: Steps) -> Neighbors:
     """Find the k best items of each query of a batch.
 
     Parameters
@@ -78,40 +74,40 @@ def search_batch(source: Prepared | Blocks, batch: Batch, pool: Executor, steps:
         Items that are not finite, fewer than k, or too large for float64.
     """
     if isinstance(source, Prepared):
-        return _search_prepared(source, batch, pool, steps)
-    if goes_in_pieces(len(batch.queries), batch.threads, batch.engine, batch.mapping.metric):
-        search = PieceSearch(batch.queries, batch.k, batch.mapping, batch.threads)
+        return _search_prepared(source, batch, crew, steps)
+    if goes_in_pieces(len(batch.queries), crew.threads, batch.engine, batch.mapping.metric):
+        search = PieceSearch(batch.queries, batch.k, batch.mapping, crew.threads)
         n_items = 0
         for first, rows in source:
-            search.scan(rows, first, pool)
+            search.scan(rows, first, crew)
             n_items += len(rows)
             steps.advance(len(rows))
         _enough(n_items, batch.k)
         return Neighbors(*search.finish(), search.engine, search.n_scored)
-    return _search_blocks(source, batch, pool, steps)
+    return _search_blocks(source, batch, crew, steps)
 
 
-def _search_prepared(source: Prepared, batch: Batch, pool: Executor, steps: Steps) -> Neighbors:
+def _search_prepared(source: Prepared, batch: Batch, crew: Crew, steps: Steps) -> Neighbors:
     items = source.items
     asked = prepare_queries(batch.queries, batch.mapping, items.scale)
     chosen = _choose(items, asked, len(items), batch, source)
-    search = Search(asked, batch.k, batch.threads)
+    search = Search(asked, batch.k, crew.threads)
     if chosen.engine == "codes":
-        search.scan(items, (source.codes(pool), code_queries(asked, source.coder, items)), pool)
+        search.scan(items, (source.codes(crew), code_queries(asked, source.coder, items)), crew)
     else:
-        search.scan(items, (source.floats(pool), float_queries(asked, items)), pool)
+        search.scan(items, (source.floats(crew), float_queries(asked, items)), crew)
     steps.advance(len(items))
-    return Neighbors(*search.finish(pool), chosen.engine, search.n_scored)
+    return Neighbors(*search.finish(crew), chosen.engine, search.n_scored)
 
 
-def _search_blocks(source: Blocks, batch: Batch, pool: Executor, steps: Steps) -> Neighbors:
+def _search_blocks(source: Blocks, batch: Batch, crew: Crew, steps: Steps) -> Neighbors:
     mapping = batch.mapping
-    blocks = (prepare_items(rows, number, mapping, pool) for number, rows in source)
+    blocks = (prepare_items(rows, number, mapping, crew) for number, rows in source)
     first = next(blocks)
     asked = prepare_queries(batch.queries, mapping, first.scale)
     expected = max(steps.n_items, len(first))
     chosen = _choose(first, asked, expected, batch, None)
-    search = Search(asked, batch.k, batch.threads)
+    search = Search(asked, batch.k, crew.threads)
     # The codes of queries don't depend on the block but through the scale of the bias.
     panels = codes = None
     n_items = 0
@@ -120,14 +116,14 @@ def _search_blocks(source: Blocks, batch: Batch, pool: Executor, steps: Steps) -
         if chosen.engine == "codes":
             codes = codes if codes is not None and not asked.by_distance else code_queries(asked, chosen.coder, items)
             with single_threaded_blas() if chosen.coder.basis is not None else nullcontext():
-                search.scan(items, (code_block(items, chosen.coder, sort, pool), codes), pool)
+                search.scan(items, (code_block(items, chosen.coder, sort, crew), codes), crew)
         else:
             panels = panels if panels is not None and not asked.by_distance else float_queries(asked, items)
-            search.scan(items, (float_block(items, sort, pool), panels), pool)
+            search.scan(items, (float_block(items, sort, crew), panels), crew)
         n_items += len(items)
         steps.advance(len(items))
     _enough(n_items, batch.k)
-    return Neighbors(*search.finish(pool), chosen.engine, search.n_scored)
+    return Neighbors(*search.finish(crew), chosen.engine, search.n_scored)
 
 
 def _enough(n_items: int, k: int) -> None:
@@ -167,7 +163,7 @@ def score_given(
     queries: NDArray[np.float64],
     ids: NDArray[np.int64],
     mapping: Mapping,
-    pool: Executor,
+    crew: Crew,
 ) -> NDArray[np.float64]:
     """Score given items of each query: (n, d), (q, d), (q, j) ids, -1 for none; (q, j) scores, -inf for none."""
     scores = np.empty(ids.shape)
@@ -180,7 +176,7 @@ def score_given(
         wanted = ids[part]
         # Gathered by row number, so that a memory map is read in order and each row once.
         numbers, places = np.unique(np.maximum(wanted, 0), return_inverse=True)
-        block = prepare_items(items[numbers], 0, mapping, Inline())
+        block = prepare_items(items[numbers], 0, mapping, Crew(1))
         rows = np.where(wanted >= 0, places.reshape(wanted.shape), -1)
         found = np.empty(wanted.shape)
         own = exact[part[0]] * (block.exact_scale if mapping.by_distance else 1.0)
@@ -188,5 +184,5 @@ def score_given(
         scores[part] = found
 
     corners = [(a, b) for a in range(0, ids.shape[0], step) for b in range(0, ids.shape[1], width)]
-    list(pool.map(one, corners))
+    crew.map(one, corners)
     return scores

@@ -1,7 +1,6 @@
 """Items made ready for the kernels, block by block."""
 
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Executor
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from idxbench.kernels.encode import encode_panels, row_sums
 from idxbench.kernels.floats import FloatBlock
 from idxbench.kernels.heaps import Exact
 from idxbench.kernels.lanes import LANES
+from idxbench.pool import Crew
 from idxbench.truth.coder import Coder
 from idxbench.truth.mapping import Mapping, power_of_two, refuse_extreme
 
@@ -89,12 +89,7 @@ def pieces(n_rows: int, row_bytes: int, n_bytes: int = PIECE_BYTES) -> Iterator[
         yield slice(start, min(start + step, n_rows))
 
 
-def on_pieces(pool: Executor, function: Callable[[slice], Any], parts: Iterable[slice]) -> None:
-    """Run a function on every piece."""
-    list(pool.map(function, parts))
-
-
-def prepare_items(rows: NDArray[Any], first: int, mapping: Mapping, pool: Executor) -> Items:
+def prepare_items(rows: NDArray[Any], first: int, mapping: Mapping, crew: Crew) -> Items:
     """Check a block of items and compute their norms.
 
     Parameters
@@ -111,7 +106,7 @@ def prepare_items(rows: NDArray[Any], first: int, mapping: Mapping, pool: Execut
     """
     n_items, center = len(rows), mapping.center
     if mapping.metric == "covariance":
-        single, rest, exact_scale = _split_weighted(rows, first, mapping, pool)
+        single, rest, exact_scale = _split_weighted(rows, first, mapping, crew)
     else:
         single, rest, exact_scale = _split(rows)
         center = center * exact_scale
@@ -121,7 +116,7 @@ def prepare_items(rows: NDArray[Any], first: int, mapping: Mapping, pool: Execut
     def measure(part: slice) -> None:
         row_sums(single[part], center, sums[part])
 
-    on_pieces(pool, measure, pieces(n_items, 4 * single.shape[1]))
+    crew.map(measure, pieces(n_items, 4 * single.shape[1]))
     if not np.isfinite(sums.sum()):
         bad = int(np.flatnonzero(~np.isfinite(sums))[0])
         refuse_non_finite(np.asarray(rows[bad:], np.float64), "items", first + bad)
@@ -161,7 +156,7 @@ def _split(rows: NDArray[Any]) -> tuple[NDArray[np.float32], NDArray[np.float32]
 
 
 def _split_weighted(
-    rows: NDArray[Any], first: int, mapping: Mapping, pool: Executor
+    rows: NDArray[Any], first: int, mapping: Mapping, crew: Crew
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], float]:
     """Do what `_split` does for rows mapped by the factor of the weight."""
     single = np.empty((len(rows), len(mapping.center)), np.float32)
@@ -174,7 +169,7 @@ def _split_weighted(
         single[part] = mapped
         rest[part] = mapped - single[part]
 
-    on_pieces(pool, one, pieces(len(rows), 8 * rows.shape[1]))
+    crew.map(one, pieces(len(rows), 8 * rows.shape[1]))
     return single, rest, 1.0
 
 
@@ -191,7 +186,7 @@ def norms_spread(norms: NDArray[np.float64]) -> bool:
     return bool(high > SPREAD * middle)
 
 
-def float_block(items: Items, sort: bool, pool: Executor) -> FloatBlock:
+def float_block(items: Items, sort: bool, crew: Crew) -> FloatBlock:
     """Map items for the float32 tile; those that need no change are used as they lie."""
     norms = (items.norms * 1.000001).astype(np.float32)
     order = read_order(items, sort)
@@ -209,11 +204,11 @@ def float_block(items: Items, sort: bool, pool: Executor) -> FloatBlock:
         if len(bias):
             bias[part] = -0.5 * np.einsum("ij,ij->i", mapped, mapped)
 
-    on_pieces(pool, one, pieces(len(items), 8 * rows.shape[1]))
+    crew.map(one, pieces(len(items), 8 * rows.shape[1]))
     return FloatBlock(read_only(rows), bias, norms[order], order)
 
 
-def code_block(items: Items, coder: Coder, sort: bool, pool: Executor) -> CodeBlock:
+def code_block(items: Items, coder: Coder, sort: bool, crew: Crew) -> CodeBlock:
     """Encode items."""
     n_items, n_dims = len(items), coder.n_dims
     n_panels, n_steps = -(-n_items // LANES), -(-n_dims // 4)
@@ -243,7 +238,7 @@ def code_block(items: Items, coder: Coder, sort: bool, pool: Executor) -> CodeBl
         )
 
     row_bytes = 16 * LANES * items.rows.shape[1]
-    on_pieces(pool, one, pieces(n_panels, row_bytes))
+    crew.map(one, pieces(n_panels, row_bytes))
     return block
 
 

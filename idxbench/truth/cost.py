@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from idxbench.kernels.codes import BYTE_DOT, MAX_DIMS
 from idxbench.kernels.lanes import GROUP, LANES, VECTOR
+from idxbench.kernels.waiting import SHALLOWEST
 from idxbench.truth.coder import Coder
 
 # Nanoseconds for a product of one number by one, in float32 and in codes, by what the CPU has.
@@ -18,8 +19,10 @@ FLOAT_PRODUCT = 0.0125 if VECTOR == 16 else 0.022
 CODE_PRODUCT = {(16, True): 0.0023, (8, True): 0.0046, (16, False): 0.0055, (8, False): 0.011}[VECTOR, bool(BYTE_DOT)]
 # For a pair, whatever its width: thresholds, comparisons.
 FLOAT_PAIR, CODE_PAIR = 0.10, 0.04
-# For a pair that passes: its float64 score and its place in a heap.
-SCORED, SCORED_NUMBER = 35.0, 0.08
+# For a pair that passes: its float64 score and its place in a heap; the codes' rows come from far away.
+SCORED, SCORED_NUMBER, FETCHED_NUMBER = 35.0, 0.08, 0.14
+# For a pair that only waits for a score, and one that is kept where answers are too deep for a heap.
+NOTED, BUFFERED, DEEP = 6.0, 30.0, 128
 # To make an item ready, per number.
 ENCODE, MAP = 1.2, 1.0
 # To read a byte that is in no cache, the bus shared by the threads.
@@ -149,7 +152,9 @@ def _floats_cost(work: Work, reach: float) -> float:
     width = -(-work.n_queries // LANES) * LANES
     cost = reach * work.n_items * width * (FLOAT_PRODUCT * work.n_dims + FLOAT_PAIR)
     cost = max(cost, READ * 4 * work.n_items * work.n_dims)
-    cost += work.n_queries * _kept(work) * (SCORED + SCORED_NUMBER * work.n_dims)
+    waits = work.k >= SHALLOWEST
+    scored = work.k if waits else _kept(work)
+    cost += work.n_queries * (NOTED * _kept(work) * waits + scored * (SCORED + SCORED_NUMBER * work.n_dims))
     return cost if work.mapped else cost + MAP * work.n_items * work.n_dims
 
 
@@ -157,7 +162,11 @@ def _codes_cost(work: Work, coder: Coder, reach: float, inflation: float) -> flo
     rows = -(-work.n_queries // GROUP) * GROUP
     cost = reach * work.n_items * rows * (CODE_PRODUCT * coder.n_dims + CODE_PAIR)
     cost = max(cost, READ * work.n_items * coder.n_dims)
-    cost += work.n_queries * min(_kept(work) * inflation, work.n_items) * (SCORED + SCORED_NUMBER * work.n_dims)
+    cost += (
+        work.n_queries
+        * min(_kept(work) * inflation, work.n_items)
+        * (SCORED + FETCHED_NUMBER * work.n_dims + BUFFERED * (work.k > DEEP))
+    )
     if work.encoded is not None:
         return cost
     if coder.basis is not None:

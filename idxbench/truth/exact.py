@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from idxbench.data.rows import refuse_non_finite
 from idxbench.errors import DataError, Problem
 from idxbench.machine import resolve_threads
-from idxbench.pool import make_pool, single_threaded_blas
+from idxbench.pool import Crew, single_threaded_blas
 from idxbench.truth.mapping import SAMPLE, Mapping, Metric, fit_mapping
 
 if TYPE_CHECKING:
@@ -107,8 +107,8 @@ class ExactIndex:
         if keep:
             from idxbench.truth import prepared
 
-            with make_pool(self.threads) as pool, blas_for(metric):
-                self._prepared = prepared.Prepared(self.items, self.mapping, engine, pool)
+            with blas_for(metric):
+                self._prepared = prepared.Prepared(self.items, self.mapping, engine, Crew(self.threads))
 
     def __repr__(self) -> str:
         """Say what is searched and how."""
@@ -149,14 +149,15 @@ class ExactIndex:
         from idxbench.truth.batch import Batch, search_batch
 
         found = []
-        with make_pool(self.threads) as pool, blas_for(self.mapping.metric):
+        crew = Crew(self.threads)
+        with blas_for(self.mapping.metric):
             for start in range(0, max(len(queries), 1), QUERY_BATCH):
                 batch = np.asarray(queries[start : start + QUERY_BATCH], np.float64)
                 refuse_non_finite(batch, "queries", start)
                 source = self._prepared if self._prepared is not None else self._blocks(len(batch))
                 steps = Steps(progress, len(batch), len(self.items))
-                asked = Batch(batch, k, self.mapping, self.engine, self.threads)
-                found.append(search_batch(source, asked, pool, steps))
+                asked = Batch(batch, k, self.mapping, self.engine)
+                found.append(search_batch(source, asked, crew, steps))
         return _joined(found)
 
     def _blocks(self, n_queries: int) -> Iterator[tuple[int, NDArray[Any]]]:
@@ -170,8 +171,8 @@ class ExactIndex:
         """Score given items of each query in float64: (q, j) ids, -1 scores -inf."""
         from idxbench.truth.batch import score_given
 
-        with make_pool(self.threads) as pool, blas_for(self.mapping.metric):
-            return score_given(self.items, np.asarray(queries, np.float64), ids, self.mapping, pool)
+        with blas_for(self.mapping.metric):
+            return score_given(self.items, np.asarray(queries, np.float64), ids, self.mapping, Crew(self.threads))
 
 
 def exact_topk(
@@ -231,13 +232,12 @@ def stream_topk(
     mapping = fit_mapping(first[:: -(-len(first) // SAMPLE)], metric, weight)
     asked = np.asarray(check_queries(queries, first.shape[1]), np.float64)
     refuse_non_finite(asked, "queries")
-    n_threads = resolve_threads(threads)
     numbered = number_blocks(chain([first], rest), first.shape[1])
-    with make_pool(n_threads) as pool, blas_for(metric):
-        if k < 1:
-            raise DataError(Problem("k", "at least 1", str(k)))
-        batch = Batch(asked, k, mapping, "auto", n_threads)
-        return search_batch(numbered, batch, pool, Steps(progress, 1, 1))
+    if k < 1:
+        raise DataError(Problem("k", "at least 1", str(k)))
+    with blas_for(metric):
+        crew = Crew(resolve_threads(threads))
+        return search_batch(numbered, Batch(asked, k, mapping, "auto"), crew, Steps(progress, 1, 1))
 
 
 @dataclass

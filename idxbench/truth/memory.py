@@ -45,6 +45,7 @@ def search_bytes(
     -------
     Bytes, an upper bound: the engine and the data decide how much of it is used.
     """
+    from idxbench.kernels.waiting import SHALLOWEST
     from idxbench.truth.search import DEEPEST_HEAP
 
     batch = n_queries if stream else min(n_queries, QUERY_BATCH)
@@ -53,6 +54,8 @@ def search_bytes(
     queries = batch * n_dims * (3 * 8 + 4) + 80 * batch
     places = 2 * k + 1 if k > DEEPEST_HEAP else k
     heaps = 16 * batch * (places * sets + k)
+    if k >= SHALLOWEST:
+        heaps += 8 * batch * sets * (2 * k + 48)
     results = 16 * k * n_queries * (2 if n_queries > batch else 1)
     rows = min(n_items, max(1, BLOCK_BYTES // (4 * n_dims)))
     # The float32 copy of a block, or its codes; order, norms, factors; the pieces that threads work on.

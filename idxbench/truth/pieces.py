@@ -1,6 +1,5 @@
 """Few queries over items that nobody prepared: one reading of the items, by the thread that searches them."""
 
-from concurrent.futures import Executor
 from queue import SimpleQueue
 from typing import Any
 
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 
 from idxbench.kernels.floats import scan, scan_few
 from idxbench.kernels.heaps import Exact, Found, set_limits
-from idxbench.pool import Inline
+from idxbench.pool import Crew
 from idxbench.truth.asked import float_queries, prepare_queries
 from idxbench.truth.blocks import PIECE_BYTES, float_block, pieces, prepare_items, read_only
 from idxbench.truth.mapping import Mapping
@@ -54,23 +53,27 @@ class PieceSearch:
         for found in self._heaps:
             self._free.put(found)
 
-    def scan(self, rows: NDArray[Any], first: int, pool: Executor) -> None:
+    def scan(self, rows: NDArray[Any], first: int, crew: Crew) -> None:
         """Offer some rows to every query; ``first`` is the id of row 0."""
 
         def one(part: slice) -> int:
             found = self._free.get()
             try:
-                scored = self._rows(rows[part], first + part.start, found) if self.by_rows else -1
-                return scored if scored >= 0 else self._tiles(rows[part], first + part.start, found)
+                scored, done = self._rows(rows[part], first + part.start, found) if self.by_rows else (0, 0)
+                rest = slice(part.start + done, part.stop)
+                return scored + (
+                    self._tiles(rows[rest], first + rest.start, found) if done < part.stop - part.start else 0
+                )
             finally:
                 self._free.put(found)
 
         piece_bytes = LONG_PIECE if self.by_rows else PIECE_BYTES
-        self.n_scored += sum(pool.map(one, pieces(len(rows), 4 * rows.shape[1], n_bytes=piece_bytes)))
+        self.n_scored += sum(crew.map(one, pieces(len(rows), 4 * rows.shape[1], n_bytes=piece_bytes)))
 
-    def _rows(self, rows: NDArray[Any], first: int, found: Found) -> int:
+    def _rows(self, rows: NDArray[Any], first: int, found: Found) -> tuple[int, int]:
+        """Search rows one by one; return how many pairs were scored, and how many rows were searched."""
         if rows.dtype != np.float32 and not np.can_cast(rows.dtype, np.float32):
-            return -1
+            return 0, 0
         single = read_only(np.ascontiguousarray(rows, np.float32))
         none = np.zeros((0, single.shape[1]), np.float32)
         exact = Exact(single, none, np.zeros(0), self.mapping.by_distance)
@@ -80,10 +83,11 @@ class PieceSearch:
         found.slack[:] = 1e-12 * (1.0 + self.norms**2)
         set_limits(found)
         cosine = self.mapping.metric == "cosine"
-        return int(scan_few(exact, first, self.single, self.norms, cosine, self.exact, found))
+        scored, done = scan_few(exact, first, self.single, self.norms, cosine, self.exact, found)
+        return int(scored), int(done)
 
     def _tiles(self, rows: NDArray[Any], first: int, found: Found) -> int:
-        alone = Inline()
+        alone = Crew(1)
         items = prepare_items(rows, first, self.mapping, alone)
         asked = prepare_queries(self.queries, self.mapping, items.scale)
         found.units[:] = asked.units(items)
@@ -94,4 +98,4 @@ class PieceSearch:
 
     def finish(self) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return (q, k) ids and scores, best first, equal scores by ascending id."""
-        return finish(self._heaps, self.k, self.answered, Inline())
+        return finish(self._heaps, self.k, self.answered, Crew(1))

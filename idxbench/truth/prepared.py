@@ -1,7 +1,6 @@
 """Items prepared once for many searches."""
 
 from collections.abc import Callable
-from concurrent.futures import Executor
 from typing import Any
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 
 from idxbench.kernels.codes import MAX_DIMS, CodeBlock
 from idxbench.kernels.floats import FloatBlock
+from idxbench.pool import Crew
 from idxbench.truth.blocks import Items, code_block, float_block, norms_spread, prepare_items
 from idxbench.truth.coder import Coder, collapsed, fit_axes
 from idxbench.truth.cost import TAIL, Sample, inflation
@@ -25,8 +25,8 @@ class Prepared:
     the axes of items and queries compare is known at the first search; the codes are made again if that pays.
     """
 
-    def __init__(self, rows: NDArray[Any], mapping: Mapping, engine: str, pool: Executor) -> None:
-        self.items = prepare_items(rows, 0, mapping, pool)
+    def __init__(self, rows: NDArray[Any], mapping: Mapping, engine: str, crew: Crew) -> None:
+        self.items = prepare_items(rows, 0, mapping, crew)
         self.sort = sort_pays(self.items, mapping)
         self._codes: CodeBlock | None = None
         self._floats: FloatBlock | None = None
@@ -34,7 +34,7 @@ class Prepared:
         self.coder = collapsed(mapped_sample(self.items)) or Coder(np.ones(n_dims))
         self._fitted = self.coder.basis is not None
         if engine != "floats" and n_dims <= MAX_DIMS:
-            self.codes(pool)
+            self.codes(crew)
 
     def fit(self, sample: Callable[[], Sample], k: int) -> None:
         """Look at the queries of the first search: where their axes differ from those of the items, encode anew."""
@@ -54,16 +54,16 @@ class Prepared:
         """How the items are encoded, if they are."""
         return None if self._codes is None else self.coder
 
-    def codes(self, pool: Executor) -> CodeBlock:
+    def codes(self, crew: Crew) -> CodeBlock:
         """Return the items for the engine of codes."""
         if self._codes is None:
-            self._codes = code_block(self.items, self.coder, self.sort, pool)
+            self._codes = code_block(self.items, self.coder, self.sort, crew)
         return self._codes
 
-    def floats(self, pool: Executor) -> FloatBlock:
+    def floats(self, crew: Crew) -> FloatBlock:
         """Return the items for the engine of floats."""
         if self._floats is None:
-            self._floats = float_block(self.items, self.sort, pool)
+            self._floats = float_block(self.items, self.sort, crew)
         return self._floats
 
 

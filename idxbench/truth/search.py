@@ -1,8 +1,7 @@
-"""One batch of queries over blocks of items, on the threads of a pool."""
+"""One batch of queries over blocks of items, on the threads of a crew."""
 
-from concurrent.futures import Executor
-from dataclasses import dataclass
 from math import lcm
+from queue import SimpleQueue
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,25 +10,20 @@ from idxbench.kernels.codes import CodeBlock, QueryCodes, scan_codes
 from idxbench.kernels.floats import FloatBlock, QueryPanels, scan
 from idxbench.kernels.heaps import NO_ID, Found, cut_buffers, merge_heaps, set_limits, sort_heaps
 from idxbench.kernels.lanes import GROUP, LANES
+from idxbench.pool import Crew
 from idxbench.truth.asked import Asked
 from idxbench.truth.blocks import Items
 
 # Queries that fill groups of either tile.
 WHOLE = lcm(GROUP, LANES)
 
+# Numbers of a share of the items, when all threads search the same queries: some tenths of a millisecond,
+# so that a thread that wakes up late finds work left. And how many at most for each thread.
+SHARE, MOST_SHARES = 1 << 22, 8
 # Deeper answers are kept in buffers. At 100, heaps are ahead by a third even where a tenth of all items is kept.
 DEEPEST_HEAP = 128
 
 Ready = tuple[CodeBlock, QueryCodes] | tuple[FloatBlock, QueryPanels]
-
-
-@dataclass(frozen=True)
-class Part:
-    """What one thread does: some of the queries, or some of the items for all of them."""
-
-    queries: slice
-    share: tuple[int, int]
-    found: Found
 
 
 def few(n_queries: int, threads: int) -> bool:
@@ -54,21 +48,15 @@ class Search:
     """
 
     def __init__(self, asked: Asked, k: int, threads: int) -> None:
-        self.asked, self.k = asked, k
+        self.asked, self.k, self.threads = asked, k, threads
         self.n_scored = 0
-        by_items = few(len(asked), threads)
-        sets = threads if by_items else 1
-        self._heaps = [empty_heaps(len(asked), k, asked.answered) for _ in range(sets)]
-        if by_items:
-            whole = slice(0, len(asked))
-            self._parts = [Part(whole, (i, threads), found) for i, found in enumerate(self._heaps)]
-        else:
-            # Whole groups of both tiles; several parts a thread, for some finish early.
-            step = max(1, len(asked) // (4 * threads) // WHOLE) * WHOLE
-            cuts = [slice(a, min(a + step, len(asked))) for a in range(0, len(asked), step)]
-            self._parts = [Part(cut, (0, 1), _cut(self._heaps[0], cut)) for cut in cuts]
+        self.by_items = few(len(asked), threads)
+        self._heaps = [empty_heaps(len(asked), k, asked.answered) for _ in range(threads if self.by_items else 1)]
+        self._free: SimpleQueue[Found] = SimpleQueue()
+        for found in self._heaps:
+            self._free.put(found)
 
-    def scan(self, items: Items, ready: Ready, pool: Executor) -> None:
+    def scan(self, items: Items, ready: Ready, crew: Crew) -> None:
         """Offer a block of items, made ready for one of the two engines, to every query."""
         single = isinstance(ready[0], FloatBlock)
         units, slack = self.asked.units(items), self.asked.slack(items, items.rows.shape[1], single)
@@ -76,34 +64,43 @@ class Search:
         for found in self._heaps:
             found.units[:] = units
             found.slack[:] = slack
+            set_limits(found)
 
-        def one(part: Part) -> int:
-            set_limits(part.found)
-            own = exact[part.queries]
-            block, queries = ready
+        def one(found: Found, queries: slice, share: tuple[int, int]) -> int:
+            own = exact[queries]
+            block, asked = ready
             if isinstance(block, FloatBlock):
-                assert isinstance(queries, QueryPanels)
-                return int(
-                    scan(
-                        block, items.exact, items.first, part.share, _cut_panels(queries, part.queries), own, part.found
-                    )
-                )
-            assert isinstance(queries, QueryCodes)
-            return int(
-                scan_codes(
-                    block, items.exact, items.first, part.share, _cut_codes(queries, part.queries), own, part.found
-                )
-            )
+                assert isinstance(asked, QueryPanels)
+                return int(scan(block, items.exact, items.first, share, _cut_panels(asked, queries), own, found))
+            assert isinstance(asked, QueryCodes)
+            return int(scan_codes(block, items.exact, items.first, share, _cut_codes(asked, queries), own, found))
 
-        self.n_scored += sum(pool.map(one, self._parts))
+        def some_items(number: int) -> int:
+            found = self._free.get()
+            try:
+                return one(found, slice(0, len(exact)), (number, shares))
+            finally:
+                self._free.put(found)
 
-    def finish(self, pool: Executor) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+        def some_queries(start: int) -> int:
+            part = slice(start, min(start + step, len(exact)))
+            return one(_cut(self._heaps[0], part), part, (0, 1))
+
+        if self.by_items:
+            shares = max(1, min(MOST_SHARES * self.threads, items.rows.size // SHARE))
+            self.n_scored += sum(crew.map(some_items, range(shares)))
+            return
+        # Whole groups of both tiles; several parts a thread, for some finish early.
+        step = max(1, len(exact) // (4 * self.threads) // WHOLE) * WHOLE
+        self.n_scored += sum(crew.map(some_queries, range(0, len(exact), step)))
+
+    def finish(self, crew: Crew) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
         """Return (q, k) ids and scores, best first, equal scores by ascending id."""
-        return finish(self._heaps, self.k, self.asked.answered, pool)
+        return finish(self._heaps, self.k, self.asked.answered, crew)
 
 
 def finish(
-    heaps: list[Found], k: int, answered: NDArray[np.bool_], pool: Executor
+    heaps: list[Found], k: int, answered: NDArray[np.bool_], crew: Crew
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     """Merge heaps of the same queries and sort them: (q, k) ids and scores."""
     first, *others = heaps
@@ -116,8 +113,10 @@ def finish(
         if len(first.counts):
             for found in heaps:
                 cut_buffers(found.scores[part], found.ids[part], found.counts[part])
-            all_scores = np.concatenate([found.scores[part, :k] for found in heaps], axis=1)
-            all_ids = np.concatenate([found.ids[part, :k] for found in heaps], axis=1)
+            all_scores, all_ids = first.scores[part, :k], first.ids[part, :k]
+            if others:
+                all_scores = np.concatenate([found.scores[part, :k] for found in heaps], axis=1)
+                all_ids = np.concatenate([found.ids[part, :k] for found in heaps], axis=1)
             scores[part], ids[part] = sort_entries(all_scores, all_ids, k)
             return
         for other in others:
@@ -125,7 +124,7 @@ def finish(
         sort_heaps(first.scores[part], first.ids[part])
         scores[part], ids[part] = first.scores[part], first.ids[part]
 
-    list(pool.map(one, range(0, n_queries, step)))
+    crew.map(one, range(0, n_queries, step))
     ids[answered] = np.arange(k)
     scores[answered] = 0.0
     return ids, scores

@@ -58,7 +58,7 @@ def run_idxbench(items, start, threads):
 def assign_seconds(prepared, start, threads) -> float:
     """Time the assignment alone, the median of five."""
     from idxbench.kernels import clustering
-    from idxbench.pool import make_pool
+    from idxbench.pool import Crew
 
     centroids = prepared.rows[start]
     packed = clustering.pack_centroids(centroids, -0.5 * np.square(centroids, dtype=float).sum(axis=1))
@@ -69,8 +69,8 @@ def assign_seconds(prepared, start, threads) -> float:
         part = slice(first, first + step)
         clustering.assign(prepared.rows[part], *packed, labels[part], best[part])
 
-    with make_pool(threads) as pool:
-        runs = [timed(lambda: list(pool.map(one, range(0, len(labels), step))))[0] for _ in range(5)]
+    crew = Crew(threads)
+    runs = [timed(lambda: crew.map(one, range(0, len(labels), step)))[0] for _ in range(5)]
     return float(np.median(runs))
 
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idxbench.kernels import clustering, codes, encode, floats, heaps
+from idxbench.kernels import clustering, codes, encode, floats, heaps, waiting
 from tests.kernels.registry import FIRST_ID, KERNELS, Size, exact_of, found_for
 
 MODULES = (clustering, codes, encode, floats, heaps)
@@ -79,6 +79,43 @@ def test_equal_scores_keep_the_lowest_ids_in_order(name):
     assert (scores == 4).all()
 
 
+@pytest.mark.parametrize("d", [2, 20])
+@pytest.mark.parametrize("k", [waiting.SHALLOWEST - 1, waiting.SHALLOWEST, 40, 150, 500])
+@pytest.mark.parametrize("by_distance", [False, True])
+def test_deep_answers_whose_candidates_wait(d, k, by_distance):
+    """Far more candidates than may wait; at two dimensions nearly all of them tie, and are scored after all."""
+    rng = np.random.default_rng(k)
+    for items in (rng.integers(-4, 5, (3000, d)), np.round(64 * rng.normal(size=(3000, d))) / 64):
+        rows = items.astype(np.float32)
+        rows.flags.writeable = False
+        queries = rng.integers(-4, 5, (floats.LANES + 3, d)).astype(np.float32)
+        for buffers in (False, True):
+            order = rng.permutation(3000).astype(np.int32)
+            inputs = rows, queries, k, by_distance, order, buffers
+            for fast, slow in zip(KERNELS["scan"].fast(*inputs), KERNELS["scan"].slow(*inputs), strict=True):
+                np.testing.assert_allclose(fast, slow, rtol=1e-12, atol=1e-12)
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    scores=st.lists(st.floats(-(2.0**100), 2.0**100, width=32), min_size=2, max_size=200),
+    k=st.integers(1, 199),
+    known=st.booleans(),
+)
+def test_a_score_that_k_of_the_waiting_reach(scores, k, known):
+    k = min(k, len(scores) - 1)
+    noted = np.full((2, 208), np.float32(7.0))
+    noted[1, : len(scores)] = scores
+    low = np.float32(min(scores) if known else -np.inf)
+    found = waiting.kth_score(noted, 1, len(scores), k, low)
+    reached = sum(np.float32(score) >= found for score in scores)
+    assert k <= reached
+    # Hardly more, but those that tie to within what is left of the range when the halving ends.
+    kth = float(np.sort(np.array(scores, np.float32))[-k])
+    left = (max(scores) - min(scores)) * 2.0 ** (1 - waiting.HALVINGS) + abs(kth) * 1e-6
+    assert reached <= max(k + k // 16, sum(score >= kth - left for score in scores))
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 1e20, 1e-20])
 def test_rows_that_float32_sums_badly_stop_the_quick_scan(bad):
     rows = np.array([[1.0], [bad], [2.0]], np.float32)
@@ -86,7 +123,7 @@ def test_rows_that_float32_sums_badly_stop_the_quick_scan(bad):
     query = np.ones((1, 1))
     found = found_for(query, 3, False)
     exact = exact_of(rows, False)
-    assert floats.scan_few(exact, FIRST_ID, query.astype(np.float32), np.ones(1), False, query, found) == -1
+    assert floats.scan_few(exact, FIRST_ID, query.astype(np.float32), np.ones(1), False, query, found)[1] == 1
     sums = np.zeros(3)
     encode.row_sums(rows, np.zeros(1), sums)
     assert np.isfinite(sums[1]) == np.isfinite(bad)

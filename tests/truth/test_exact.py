@@ -85,6 +85,19 @@ def test_any_shape_and_k_up_to_n(metric, n, d, q, part, kind, seed):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("bad", [0, 5, 11])
+def test_a_row_that_is_left_to_the_tiles_is_not_the_only_one(metric, bad):
+    """A few queries are searched row by row until a norm leaves the range that does: no item comes twice."""
+    rng = np.random.default_rng(3)
+    items, queries = rng.normal(size=(12, 3)).astype("f4"), rng.normal(size=(2, 3)).astype("f4")
+    items[bad] *= 1e-14
+    weight = _weight(3, rng) if metric == "covariance" else None
+    for k in (3, 12):
+        ids, scores = exact_topk(items, queries, k, metric, weight=weight, threads=2)
+        _agrees(items, queries, k, metric, weight, ids, scores)
+
+
+@pytest.mark.parametrize("metric", METRICS)
 def test_ties_go_to_the_lowest_id(metric):
     """Equal rows tie exactly whatever the tile and block they fall in; integer rows leave no rounding."""
     rng = np.random.default_rng(3)
@@ -165,7 +178,10 @@ def test_the_choice_of_engine_changes_no_digit(metric, engine):
 
 @pytest.mark.parametrize("engine", ["codes", "floats"])
 def test_few_pairs_are_scored_in_float64(engine):
-    """Of 20,000 items, those on the way to the best 10: 10 (1 + ln 2000) = 86 in a random order, and near ones."""
+    """Of 20,000 items, those on the way to the best 10: 10 (1 + ln 2000) = 86 in a random order, and near ones.
+
+    Float32 scores show most of those on the way to be no answer.
+    """
     rng = np.random.default_rng(5)
     items, queries = rng.normal(size=(20_000, 32)).astype("f4"), rng.normal(size=(200, 32)).astype("f4")
     scored = {
@@ -173,7 +189,8 @@ def test_few_pairs_are_scored_in_float64(engine):
         for metric in ("dot", "cosine", "l2")
     }
     # Dot looks at large norms first, where a heap fills with better scores.
-    assert all(40 < value < 250 for value in scored.values()), scored
+    low, high = (10, 30) if engine == "floats" else (40, 250)
+    assert all(low <= value < high for value in scored.values()), scored
 
 
 @pytest.mark.parametrize("engine", ["codes", "floats"])
