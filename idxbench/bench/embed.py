@@ -32,6 +32,8 @@ class Embedded:
         Content hashes of ``items`` and ``queries``.
     exact
         Exact search in this space.
+    facts
+        What fitting the transforms found: the ``rank`` kept.
     """
 
     space: Space
@@ -41,6 +43,7 @@ class Embedded:
     queries_path: Path | None
     fingerprints: dict[str, str]
     exact: ExactIndex
+    facts: dict[str, float]
 
 
 def embed(space: Space, inputs: Inputs, folder: Path, threads: int) -> Embedded:
@@ -63,7 +66,7 @@ def embed(space: Space, inputs: Inputs, folder: Path, threads: int) -> Embedded:
         Parameters that don't fit the data, or vectors that leave float32.
     """
     folder.mkdir()
-    fitted = fit(space.transforms, inputs.items, same_space=inputs.same_space)
+    fitted = fit(space.transforms, inputs.items, inputs.fit_queries, same_space=inputs.same_space, threads=threads)
     items_path = folder / "items.npy"
     items = _write(inputs.items, fitted.items, items_path, f"strategy {space.name}: items")
     fingerprints = {"items": fingerprint(items)}
@@ -73,7 +76,7 @@ def embed(space: Space, inputs: Inputs, folder: Path, threads: int) -> Embedded:
         queries = _write(inputs.queries, fitted.queries, queries_path, f"strategy {space.name}: queries")
         fingerprints["queries"] = fingerprint(queries)
     exact = ExactIndex(items, space.similarity, threads=threads, keep=False)
-    return Embedded(space, items, queries, items_path, queries_path, fingerprints, exact)
+    return Embedded(space, items, queries, items_path, queries_path, fingerprints, exact, dict(fitted.facts))
 
 
 def _write(vectors: NDArray[Any], function: Any, path: Path, name: str) -> NDArray[np.float32]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from idxbench.bench.progress import Advance, Progress
 from idxbench.config.schema import Config, Trained
-from idxbench.config.transforms import Rescaled
+from idxbench.config.transforms import Rescaled, needs_queries
 from idxbench.data.check import VectorReport, check_vectors, check_widths
 from idxbench.data.dataset import Dataset
 from idxbench.data.fingerprint import fingerprint
@@ -17,6 +17,9 @@ from idxbench.data.load import Loaded, hold_out, hold_out_counts, load, sample_q
 from idxbench.errors import ConfigError, Problem
 from idxbench.machine import cache_root, usable_cores
 from idxbench.records import Notice
+
+# Queries that strategies are fitted on: more would take room and tell hardly more.
+MOST_FITTED = 1 << 18
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,8 @@ class Inputs:
         Queries before sampling.
     notices
         What the reader must know.
+    fit_queries
+        Queries that strategies are fitted on, none of them among those asked. None where none is needed.
     """
 
     dataset: Dataset
@@ -46,6 +51,7 @@ class Inputs:
     reports: dict[str, VectorReport]
     n_queries_given: int
     notices: tuple[Notice, ...]
+    fit_queries: NDArray[Any] | None = None
 
     @property
     def items(self) -> NDArray[Any]:
@@ -82,13 +88,37 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
             reports["queries"] = check_vectors(given.queries, loaded.where["queries"])
         advance(1)
         dataset = hold_out(given, config.data.holdout, config.seed) if config.data.holdout else given
-        dataset, _ = sample_queries(dataset, config.measure.queries, config.seed)
+        dataset, fit_queries = split_queries(dataset, config)
         fingerprints = {"items": fingerprint(dataset.items)}
         if dataset.queries is not None:
             fingerprints["queries"] = fingerprint(dataset.queries)
         advance(1)
-    notices = (*dataset.notices, *_notices(config, replace(loaded, dataset=dataset), reports, n_queries))
-    return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_queries, notices)
+    notices = (*dataset.notices, *_notices(config, replace(loaded, dataset=dataset), reports, n_queries, fit_queries))
+    return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_queries, notices, fit_queries)
+
+
+def split_queries(dataset: Dataset, config: Config) -> tuple[Dataset, NDArray[Any] | None]:
+    """Choose the queries to ask, and where a strategy is fitted on queries, others for that: half, or what is left.
+
+    Raises
+    ------
+    ConfigError
+        One query can't be both.
+    """
+    queries = dataset.queries
+    if queries is None or not any(needs_queries(spec) for one in config.strategy for spec in one.transform):
+        return sample_queries(dataset, config.measure.queries, config.seed)[0], None
+    half = len(queries) // 2
+    if half == 0:
+        raise ConfigError(
+            Problem("strategy", "at least 2 queries: some to fit on and others to ask", f"{len(queries)}")
+        )
+    limit = min(config.measure.queries or half, half)
+    asked, rows = sample_queries(dataset, limit, config.seed)
+    left = np.setdiff1d(np.arange(len(queries)), rows)
+    if len(left) > MOST_FITTED:
+        left = np.sort(np.random.default_rng(config.seed).choice(left, MOST_FITTED, replace=False))
+    return asked, np.asarray(queries[left])
 
 
 def check_shapes(config: Config, config_name: str, loaded: Loaded) -> tuple[int, int]:
@@ -175,7 +205,9 @@ def check_sizes(config: Config, config_name: str, n_items: int, n_queries: int) 
         raise ConfigError(problems)
 
 
-def _notices(config: Config, loaded: Loaded, reports: dict[str, VectorReport], n_given: int) -> list[Notice]:
+def _notices(
+    config: Config, loaded: Loaded, reports: dict[str, VectorReport], n_given: int, fit_queries: NDArray[Any] | None
+) -> list[Notice]:
     notices = []
     dataset = loaded.dataset
     if loaded.trained_with == "unknown":
@@ -186,7 +218,15 @@ def _notices(config: Config, loaded: Loaded, reports: dict[str, VectorReport], n
                 'say it under [data]: trained_with = "dot", "cosine" or "l2"',
             )
         )
-    if dataset.queries is not None and len(dataset.queries) < n_given:
+    if dataset.queries is not None and fit_queries is not None:
+        notices.append(
+            Notice(
+                "queries-split",
+                f"{len(fit_queries)} of {n_given} queries, drawn by seed {config.seed}, fit the strategies that need "
+                f"them; {len(dataset.queries)} others are asked",
+            )
+        )
+    elif dataset.queries is not None and len(dataset.queries) < n_given:
         notices.append(
             Notice(
                 "queries-sampled",

@@ -6,9 +6,11 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
 from pydantic_core import PydanticCustomError
 
-from idxbench.config.base import FilePath, Floats, Seed, Table
+from idxbench.config.base import FilePath, Floats, PositiveInt, Seed, Table
 
 Side = Literal["auto", "dual", "same"]
+# Singular values up to this share of the largest count as rounding.
+Tolerance = Annotated[float, Field(ge=0, lt=1)]
 
 
 class Raw(Table):
@@ -74,14 +76,161 @@ class Standardized(Table):
     queries: Side = "auto"
 
 
-TransformSpec = Raw | Normalized | Rescaled | Centered | Standardized
+class Whitened(Table):
+    """Subtract the mean item and make every axis vary alike and none with another.
+
+    ``rank`` keeps that many principal axes; otherwise those above ``tolerance`` (of the largest) are kept.
+    ``center = false`` whitens the second moment. ``queries`` as in `Standardized`.
+    """
+
+    kind: Literal["whitened"] = "whitened"
+    rank: PositiveInt | None = None
+    tolerance: Tolerance = 1e-6
+    center: bool = True
+    queries: Side = "auto"
+
+
+class Covariance(Table):
+    """Weight items by the covariance of the queries: cosine becomes the correlation of two items' scores.
+
+    ``center = false`` weights by their second moment: cosine of the columns of scores. ``of = "items"`` takes the
+    items in place of the queries, ``auto`` does so where there are no queries and one tower. ``queries``: ``dual``
+    keeps every dot score, ``same`` weights queries as items, ``auto`` as in `Centered`.
+    """
+
+    kind: Literal["covariance"] = "covariance"
+    center: bool = True
+    of: Literal["auto", "queries", "items"] = "auto"
+    tolerance: Tolerance = 1e-6
+    queries: Side = "auto"
+
+
+class ScoreCorr(Table):
+    """Items in coordinates whose cosine is the correlation of standardised scores; queries keep every ranking."""
+
+    kind: Literal["score_corr"] = "score_corr"
+    tolerance: Tolerance = 1e-6
+
+
+class Canonical(Table):
+    """Coordinates that depend on the scores alone: every dot score is kept.
+
+    ``t`` from 0 (items white) over 1/2 (both second moments equal) to 1 (queries white).
+    """
+
+    kind: Literal["canonical"] = "canonical"
+    t: Annotated[float, Field(ge=0, le=1)] = 0.5
+    tolerance: Tolerance = 1e-6
+
+
+class Balanced(Table):
+    """`Canonical` at t = 1/2: items and queries get the same second moment, every dot score is kept."""
+
+    kind: Literal["balanced"] = "balanced"
+    tolerance: Tolerance = 1e-6
+
+    @property
+    def t(self) -> float:
+        """Half of the spectrum for either side."""
+        return 0.5
+
+
+class ItemWhite(Table):
+    """`Canonical` at t = 0 up to a rotation, from the items alone: they become white, every dot score is kept."""
+
+    kind: Literal["item_white"] = "item_white"
+    tolerance: Tolerance = 1e-6
+
+
+class Augmented(Table):
+    """Append to every item what is missing to the largest norm: nearest by l2 is then best by dot."""
+
+    kind: Literal["augmented"] = "augmented"
+
+
+class Projected(Table):
+    """Multiply items by the matrix of an ``.npy`` file, (d, r), and queries by another, or by the same."""
+
+    kind: Literal["projected"] = "projected"
+    items: FilePath
+    queries: FilePath | None = None
+
+
+class DropTop(Table):
+    """Subtract the mean item and take the largest principal components of the items away.
+
+    ``queries``: ``same`` does so to queries, ``dual`` leaves them alone, ``auto`` as in `Centered`.
+    """
+
+    kind: Literal["drop_top"] = "drop_top"
+    components: PositiveInt = 1
+    center: bool = True
+    queries: Side = "auto"
+
+
+class Mixed(Table):
+    """A random invertible change of coordinates, undone in the queries: every dot score is kept.
+
+    Two random rotations with scales ``exp(sigma N(0, 1))`` between them.
+    """
+
+    kind: Literal["mixed"] = "mixed"
+    sigma: Annotated[float, Field(gt=0, le=20)] = 1.0
+    seed: Seed = 0
+
+
+class Shifted(Table):
+    """Add one random vector to all items, ``strength`` times their root mean squared norm long.
+
+    Every query keeps its ranking by dot.
+    """
+
+    kind: Literal["shifted"] = "shifted"
+    strength: Annotated[float, Field(gt=0, le=1e6)] = 1.0
+    seed: Seed = 0
+
+
+TransformSpec = (
+    Raw
+    | Normalized
+    | Rescaled
+    | Centered
+    | Standardized
+    | Whitened
+    | Covariance
+    | ScoreCorr
+    | Canonical
+    | Balanced
+    | ItemWhite
+    | Augmented
+    | Projected
+    | DropTop
+    | Mixed
+    | Shifted
+)
 TRANSFORMS: dict[str, type[TransformSpec]] = {
     "raw": Raw,
     "normalized": Normalized,
     "rescaled": Rescaled,
     "centered": Centered,
     "standardized": Standardized,
+    "whitened": Whitened,
+    "covariance": Covariance,
+    "score_corr": ScoreCorr,
+    "canonical": Canonical,
+    "balanced": Balanced,
+    "item_white": ItemWhite,
+    "augmented": Augmented,
+    "projected": Projected,
+    "drop_top": DropTop,
+    "mixed": Mixed,
+    "shifted": Shifted,
 }
+
+
+def needs_queries(spec: TransformSpec) -> bool:
+    """Tell whether a transform is fitted on queries where there are any."""
+    return isinstance(spec, ScoreCorr | Canonical | Balanced) or (isinstance(spec, Covariance) and spec.of != "items")
 
 
 def _spec(value: Any) -> Any:
@@ -98,7 +247,18 @@ _Union = Annotated[
     | Annotated[Normalized, Tag("normalized")]
     | Annotated[Rescaled, Tag("rescaled")]
     | Annotated[Centered, Tag("centered")]
-    | Annotated[Standardized, Tag("standardized")],
+    | Annotated[Standardized, Tag("standardized")]
+    | Annotated[Whitened, Tag("whitened")]
+    | Annotated[Covariance, Tag("covariance")]
+    | Annotated[ScoreCorr, Tag("score_corr")]
+    | Annotated[Canonical, Tag("canonical")]
+    | Annotated[Balanced, Tag("balanced")]
+    | Annotated[ItemWhite, Tag("item_white")]
+    | Annotated[Augmented, Tag("augmented")]
+    | Annotated[Projected, Tag("projected")]
+    | Annotated[DropTop, Tag("drop_top")]
+    | Annotated[Mixed, Tag("mixed")]
+    | Annotated[Shifted, Tag("shifted")],
     Discriminator(
         _kind,
         custom_error_type="kind",

@@ -6,7 +6,7 @@ keeps its ranking by dot, and without a shift every score. With ``same`` the que
 which is right where both live in one space, and keeps l2 distances under a shift.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from idxbench.config.transforms import Centered, Rescaled, Standardized
 from idxbench.errors import DataError, Problem
-from idxbench.strategies.transforms import Blocks, FitContext, Rows
+from idxbench.strategies.transforms import Facts, FitContext, Mapped, Rows, treats_alike
 
 
 @dataclass(frozen=True)
@@ -27,11 +27,14 @@ class Axes:
         (d,) float64; no scale is zero.
     dual
         Divide queries by the scales and leave them unshifted; otherwise map them as items.
+    facts
+        Nothing that a reader would ask for.
     """
 
     shift: NDArray[np.float64]
     scales: NDArray[np.float64]
     dual: bool
+    facts: Facts = field(default_factory=dict)
 
     def items(self, rows: Rows) -> Rows:
         """Shift and scale items."""
@@ -78,29 +81,25 @@ def _given_scales(scales: tuple[float, ...] | Path | None) -> NDArray[np.float64
 
 def fit_centered(spec: Centered, context: FitContext) -> Axes:
     """Fit ``centered``: the mean item moves to the origin."""
-    mean, _ = moments(context.blocks, context.n_items, context.n_dims)
-    return Axes(mean, np.ones(context.n_dims), dual=_dual(spec.queries, context))
+    return Axes(context.mean(context.items), np.ones(context.n_dims), dual=not treats_alike(spec.queries, context))
 
 
 def fit_standardized(spec: Standardized, context: FitContext) -> Axes:
     """Fit ``standardized``: mean 0 and standard deviation 1 on every axis that is not constant."""
-    mean, deviation = moments(context.blocks, context.n_items, context.n_dims)
+    mean, deviation = moments(context.items)
     # Rounding leaves a constant axis with a tiny deviation: dividing by it would blow up noise.
     constant = deviation <= 1e-7 * np.maximum(np.abs(mean), deviation.max(initial=0.0))
     scales = 1.0 / np.where(constant | (deviation == 0.0), 1.0, deviation)
-    return Axes(mean, scales, dual=_dual(spec.queries, context))
+    return Axes(mean, scales, dual=not treats_alike(spec.queries, context))
 
 
-def _dual(side: str, context: FitContext) -> bool:
-    return side == "dual" or (side == "auto" and not context.same_space)
-
-
-def moments(blocks: Blocks, n_items: int, n_dims: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+def moments(vectors: Mapped) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return mean and standard deviation of each axis, in two passes (one pass cancels digits)."""
+    n_rows, n_dims = vectors.shape
     mean = np.zeros(n_dims)
-    for block in blocks():
-        mean += block.sum(axis=0) / n_items
+    for block in vectors.blocks():
+        mean += block.sum(axis=0) / n_rows
     variance = np.zeros(n_dims)
-    for block in blocks():
-        variance += ((block - mean) ** 2).sum(axis=0) / n_items
+    for block in vectors.blocks():
+        variance += ((block - mean) ** 2).sum(axis=0) / n_rows
     return mean, np.sqrt(variance)

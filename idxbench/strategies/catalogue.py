@@ -10,11 +10,16 @@ from numpy.typing import NDArray
 
 from idxbench.config.schema import Config, Similarity, Strategy
 from idxbench.config.transforms import TransformSpec
-from idxbench.data.rows import block_rows
 from idxbench.errors import ConfigError, DataError, Problem
+from idxbench.strategies.augmented import fit_augmented
 from idxbench.strategies.axes import fit_centered, fit_rescaled, fit_standardized
+from idxbench.strategies.covariance import fit_covariance
+from idxbench.strategies.gauges import fit_canonical, fit_mixed, fit_shifted
 from idxbench.strategies.norms import fit_normalized, fit_raw
-from idxbench.strategies.transforms import Blocks, Chain, Fit, FitContext, Rows, Transform
+from idxbench.strategies.projected import fit_drop_top, fit_projected
+from idxbench.strategies.score_corr import fit_score_corr
+from idxbench.strategies.transforms import Chain, Fit, FitContext, Mapped, Rows, Transform
+from idxbench.strategies.white import fit_item_white, fit_whitened
 
 FITS: dict[str, Fit] = {
     "raw": fit_raw,
@@ -22,6 +27,25 @@ FITS: dict[str, Fit] = {
     "rescaled": fit_rescaled,
     "centered": fit_centered,
     "standardized": fit_standardized,
+    "whitened": fit_whitened,
+    "covariance": fit_covariance,
+    "score_corr": fit_score_corr,
+    "canonical": fit_canonical,
+    "balanced": fit_canonical,
+    "item_white": fit_item_white,
+    "augmented": fit_augmented,
+    "projected": fit_projected,
+    "drop_top": fit_drop_top,
+    "mixed": fit_mixed,
+    "shifted": fit_shifted,
+}
+# What vectors are made for, where that is not what the model was trained with.
+MADE_FOR: dict[str, Similarity] = {
+    "normalized": "cosine",
+    "whitened": "cosine",
+    "covariance": "cosine",
+    "score_corr": "cosine",
+    "augmented": "l2",
 }
 
 
@@ -38,9 +62,9 @@ class Space:
 def resolve_strategies(config: Config) -> tuple[Space, ...]:
     """Settle similarities and names.
 
-    A similarity that is not given is cosine where ``normalized`` takes part, else what the model was trained
-    with. A name that is not given is the transforms'; where two would be alike the similarity is added, then
-    the parameters.
+    A similarity that is not given is that of the last transform made for one (`MADE_FOR`), else what the model
+    was trained with. A name that is not given is the transforms'; where two would be alike the similarity is added,
+    then the parameters.
 
     Raises
     ------
@@ -77,7 +101,8 @@ def resolve_strategies(config: Config) -> tuple[Space, ...]:
 def _similarity(strategy: Strategy, trained: Similarity) -> Similarity:
     if strategy.similarity is not None:
         return strategy.similarity
-    return "cosine" if any(spec.kind == "normalized" for spec in strategy.transform) else trained
+    made_for = [MADE_FOR[spec.kind] for spec in strategy.transform if spec.kind in MADE_FOR]
+    return made_for[-1] if made_for else trained
 
 
 def _with_similarity(strategy: Strategy, similarity: str) -> str:
@@ -88,8 +113,15 @@ def _with_parameters(strategy: Strategy, similarity: str) -> str:
     return f"{strategy.described} {similarity}"
 
 
-def fit(specs: Sequence[TransformSpec], items: NDArray[Any], *, same_space: bool) -> Transform:
-    """Fit transforms in order, each on the items as the ones before leave them.
+def fit(
+    specs: Sequence[TransformSpec],
+    items: NDArray[Any],
+    queries: NDArray[Any] | None = None,
+    *,
+    same_space: bool,
+    threads: int | None = None,
+) -> Transform:
+    """Fit transforms in order, each on the vectors as the ones before leave them.
 
     Parameters
     ----------
@@ -97,34 +129,30 @@ def fit(specs: Sequence[TransformSpec], items: NDArray[Any], *, same_space: bool
         One or more transforms.
     items
         (n, d); read block by block, once or twice per transform.
+    queries
+        (q, d) to fit on, not those that answers will be graded on; None for none.
     same_space
         Whether queries live where items live.
+    threads
+        Of the passes over the data; None or 0 for every usable core. No result depends on it.
 
     Raises
     ------
     DataError
-        Parameters that do not fit the items.
+        Parameters that do not fit the vectors, or queries that are missing.
     """
     steps: list[Transform] = []
     for spec in specs:
-        context = FitContext(_blocks(items, tuple(steps)), len(items), items.shape[1], same_space)
+        before = Chain(tuple(steps))
+        asked = None if queries is None or not len(queries) else Mapped(queries, before.queries)
+        context = FitContext(Mapped(items, before.items), asked, same_space, threads)
         steps.append(FITS[spec.kind](spec, context))
     return steps[0] if len(steps) == 1 else Chain(tuple(steps))
 
 
-def _blocks(items: NDArray[Any], steps: tuple[Transform, ...]) -> Blocks:
-    def blocks() -> Iterator[Rows]:
-        for rows in row_blocks(items):
-            yield Chain(steps).items(rows)
-
-    return blocks
-
-
 def row_blocks(vectors: NDArray[Any]) -> Iterator[Rows]:
     """Yield the rows as float64 blocks."""
-    step = block_rows(vectors.shape[1])
-    for start in range(0, len(vectors), step):
-        yield np.asarray(vectors[start : start + step], np.float64)
+    return Mapped(vectors).blocks()
 
 
 def apply_into(blocks: Iterable[Rows], out: NDArray[np.float32], name: str) -> None:
@@ -159,7 +187,7 @@ def transform(
     Parameters
     ----------
     items, queries
-        (n, d) and (q, d), finite; ``queries`` may be None.
+        (n, d) and (q, d), finite; ``queries`` may be None. Transforms that need queries are fitted on these.
     spec
         As the key ``transform``: ``"normalized"``, ``{"kind": "rescaled", "axis": 0, "factor": 1000.0}``, or
         a list of these applied in order.
@@ -186,9 +214,10 @@ def transform(
             [replace(one, where=one.where.removeprefix(": strategy[0].")) for one in error.problems]
         ) from None
     items = np.asarray(items)
-    fitted = fit(config.strategy[0].transform, items, same_space=same_space)
+    asked = None if queries is None else np.asarray(queries)
+    fitted = fit(config.strategy[0].transform, items, asked, same_space=same_space)
     mapped_items = _mapped(items, fitted.items, "items")
-    mapped_queries = None if queries is None else _mapped(np.asarray(queries), fitted.queries, "queries")
+    mapped_queries = None if asked is None else _mapped(asked, fitted.queries, "queries")
     return mapped_items, mapped_queries
 
 

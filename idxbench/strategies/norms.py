@@ -1,15 +1,17 @@
 """Transforms of single rows: ``raw`` and ``normalized``."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from idxbench.config.transforms import Normalized, Raw
 from idxbench.data.rows import normalized
-from idxbench.strategies.transforms import FitContext, Rows
+from idxbench.strategies.transforms import Facts, FitContext, Rows
 
 
 @dataclass(frozen=True)
 class Identity:
     """Keeps every vector, so every score of every similarity."""
+
+    facts: Facts = field(default_factory=dict)
 
     def items(self, rows: Rows) -> Rows:
         """Return the items."""
@@ -23,6 +25,8 @@ class Identity:
 @dataclass(frozen=True)
 class UnitNorm:
     """Divides rows by their norms (zero rows stay zero): keeps cosines, and no ranking by dot or l2."""
+
+    facts: Facts = field(default_factory=dict)
 
     def items(self, rows: Rows) -> Rows:
         """Return the items with norm 1."""

@@ -17,12 +17,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.data.rows import block_rows, normalized, row_norms
-from idxbench.linalg.factors import qr_factor
-from idxbench.linalg.moments import mean_row
-from idxbench.strategies.catalogue import row_blocks
-
-RANK_TOLERANCE = 1e-6
+from idxbench.config.transforms import ScoreCorr as Spec
+from idxbench.data.rows import normalized
+from idxbench.strategies.gauges import queries_of
+from idxbench.strategies.transforms import FitContext, Linear, Mapped
+from idxbench.strategies.white import white_axes
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ class ScoreCorr:
     Parameters
     ----------
     items
-        (n, r) float32.
+        (n, r) float32 unit rows.
     rank
         How many dimensions of the items were kept (relative tolerance 1e-6 on singular values).
     shrinkage
@@ -42,6 +41,29 @@ class ScoreCorr:
     items: NDArray[np.float32]
     rank: int
     shrinkage: float
+
+
+def fit_score_corr(spec: Spec, context: FitContext) -> Linear:
+    """Fit the map of items whose cosine is ``score_corr``; dual queries keep every ranking by dot.
+
+    Raises
+    ------
+    DataError
+        No queries.
+    """
+    queries = queries_of(context, spec.kind)
+    white = white_axes(context, center=True, tolerance=spec.tolerance)
+    if white.rank == 0:
+        return Linear(white.into, white.back, white.mean, facts={"rank": 0, "shrinkage": 1.0})
+    asked = np.concatenate([normalized(rows @ white.back) for rows in queries.blocks()])
+    covariance, shrinkage = _shrunk_covariance(asked)
+    weights, basis = np.linalg.eigh(covariance)
+    # An axis that no query looks along has no weight, and no query needs it.
+    weights = np.where(weights > 1e-12 * weights[-1], weights, 0.0)
+    roots = np.sqrt(weights)
+    inverse = np.divide(1.0, roots, out=np.zeros_like(roots), where=roots > 0)
+    facts = {"rank": white.rank, "shrinkage": shrinkage}
+    return Linear(white.into @ (basis * roots), white.back @ (basis * inverse), white.mean, facts=facts)
 
 
 def score_corr(items: NDArray[Any], queries: NDArray[Any], *, threads: int | None = None) -> ScoreCorr:
@@ -61,32 +83,11 @@ def score_corr(items: NDArray[Any], queries: NDArray[Any], *, threads: int | Non
     -------
     The mapped items; all zero rows where all items are alike (rank 0 gives one zero column).
     """
-    items, queries = np.asarray(items), np.asarray(queries)
-    mean = mean_row(items, threads=threads)
-    # A triangular factor: the items are never squared, so the error grows with their condition number and not
-    # with its square.
-    triangle = qr_factor(items, shift=mean, threads=threads)
-    # Each axis in units of its own spread: rank is judged by directions, not by how large an axis was made.
-    deviation = row_norms(np.ascontiguousarray(triangle.T)) / np.sqrt(len(items))
-    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
-    unit = np.where(constant, 1.0, deviation)
-    _, values, vectors = np.linalg.svd(triangle / unit, full_matrices=False)
-    kept = values > RANK_TOLERANCE * max(float(values[0]), np.finfo(float).tiny)
-    rank = int(kept.sum())
-    if rank == 0:
-        return ScoreCorr(np.zeros((len(items), 1), np.float32), 0, 1.0)
-    axes, spread = vectors[kept].T, values[kept] / np.sqrt(len(items))
-    white = np.concatenate([normalized(((rows * unit) @ axes) * spread) for rows in row_blocks(queries)])
-    covariance, shrinkage = _shrunk_covariance(white)
-    weights, basis = np.linalg.eigh(covariance)
-    to_cosine = (axes / spread) @ (basis * np.sqrt(np.maximum(weights, 0.0)))
-    mapped = np.empty((len(items), rank), np.float32)
-    step = block_rows(items.shape[1])
-    for start in range(0, len(items), step):
-        rows = (np.asarray(items[start : start + step], np.float64) - mean) / unit
-        # Only directions matter under cosine: unit rows stay far from the edges of float32.
-        mapped[start : start + step] = normalized(rows @ to_cosine)
-    return ScoreCorr(mapped, rank, shrinkage)
+    source = Mapped(np.asarray(items))
+    found = fit_score_corr(Spec(), FitContext(source, Mapped(np.asarray(queries)), False, threads))
+    # Only directions matter under cosine: unit rows stay far from the edges of float32.
+    mapped = np.concatenate([normalized(found.items(rows)).astype(np.float32) for rows in source.blocks()])
+    return ScoreCorr(mapped, int(found.facts["rank"]), float(found.facts["shrinkage"]))
 
 
 def _shrunk_covariance(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
