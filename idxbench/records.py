@@ -42,7 +42,8 @@ class Measurement:
     Parameters
     ----------
     task
-        ``retrieve``, ``similar``, ``cluster``, or ``run`` for figures of the whole run.
+        ``retrieve``, ``similar``, ``cluster``, ``validate``, ``recover``, ``probe``, ``trainings``, or ``run`` for
+        figures of the whole run.
     strategy, similarity, index
         Names; ``index`` is empty where no index took part.
     build, search

@@ -39,6 +39,7 @@ KEEPERS = {
     "hnswlib": ("indexes/hnsw.py",),
     "faiss": ("indexes/faiss_flat.py",),
     "usearch": ("indexes/usearch_exact.py",),
+    "matplotlib": ("report/heatmaps.py",),
     "rich": ("report/", "cli/"),
     "pandas": ("verdicts/", "report/", "records.py"),
     "typer": ("cli/",),
@@ -49,7 +50,7 @@ KEEPERS = {
 }
 
 # Imported at the top of no module, so that --help and import stay fast.
-LAZY = {"scipy", "sklearn", "pandas", "h5py", "pyarrow", "psutil", "threadpoolctl", "faiss", "usearch"}
+LAZY = {"scipy", "sklearn", "pandas", "h5py", "pyarrow", "psutil", "threadpoolctl", "faiss", "usearch", "matplotlib"}
 
 
 def room_of(path: str) -> str:

@@ -75,7 +75,7 @@ def cluster_rows(
         rows.append(place.value("ari_seed_floor", float(floor), n=_pairs(len(mine))))
         rows.append(place.value("largest_cluster_share", _mean([largest_cluster_share(a) for a in mine]), n=len(mine)))
         if own is not reference:
-            cross = _cross_seeds(mine, theirs)
+            cross = cross_seeds(mine, theirs)
             moved = drift(cross, float(floor), float(other_floor))
             both = list(zip(mine, theirs, strict=True))
             rows += [
@@ -103,7 +103,7 @@ def cluster_rows(
     return rows
 
 
-def _cross_seeds(mine: Assignments, theirs: Assignments) -> float:
+def cross_seeds(mine: Assignments, theirs: Assignments) -> float:
     """Return the mean ARI over pairs of different seeds.
 
     Equal seeds start from the same items on both sides, and floors hold no such pair: counting them would

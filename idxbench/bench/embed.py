@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.rundir import unwritable
 from idxbench.data.fingerprint import fingerprint
+from idxbench.records import Notice
 from idxbench.strategies.catalogue import Space, apply_into, fit, row_blocks
 from idxbench.strategies.transforms import Rows
 from idxbench.truth.exact import ExactIndex
@@ -77,6 +78,22 @@ def embed(space: Space, inputs: Inputs, folder: Path, threads: int) -> Embedded:
         fingerprints["queries"] = fingerprint(queries)
     exact = ExactIndex(items, space.similarity, threads=threads, keep=False)
     return Embedded(space, items, queries, items_path, queries_path, fingerprints, exact, dict(fitted.facts))
+
+
+def rank_notice(embedded: Embedded, n_dims: int, score_change: float | None) -> Notice | None:
+    """Say so where a fit kept fewer directions than the vectors have dimensions, unasked; else None."""
+    rank = embedded.facts.get("rank")
+    asked = any(getattr(spec, "rank", None) for spec in embedded.space.transforms)
+    if rank is None or rank >= n_dims or asked:
+        return None
+    cost = ""
+    if score_change is not None and np.isfinite(score_change):
+        cost = f"; no score of those looked at changed by more than {score_change:.1e} of its query's range"
+    return Notice(
+        "rank-kept",
+        f"{embedded.space.name} keeps {int(rank)} of {n_dims} directions: the others hold nothing beyond rounding"
+        + cost,
+    )
 
 
 def _write(vectors: NDArray[Any], function: Any, path: Path, name: str) -> NDArray[np.float32]:

@@ -9,14 +9,24 @@ from numpy.typing import NDArray
 
 from idxbench.bench.progress import Advance, Progress
 from idxbench.config.schema import Config, Trained
-from idxbench.config.transforms import Rescaled, needs_queries
+from idxbench.config.transforms import (
+    SAME_WIDTH,
+    Augmented,
+    DropTop,
+    Projected,
+    Rescaled,
+    TransformSpec,
+    Whitened,
+    needs_queries,
+)
 from idxbench.data.check import VectorReport, check_vectors, check_widths
 from idxbench.data.dataset import Dataset
 from idxbench.data.fingerprint import fingerprint
 from idxbench.data.load import Loaded, hold_out, hold_out_counts, load, sample_queries
-from idxbench.errors import ConfigError, Problem
+from idxbench.errors import ConfigError, DataError, Problem
 from idxbench.machine import cache_root, usable_cores
 from idxbench.records import Notice
+from idxbench.strategies.projected import read_map
 
 # Queries that strategies are fitted on: more would take room and tell hardly more.
 MOST_FITTED = 1 << 18
@@ -170,16 +180,46 @@ def check_transforms(config: Config, config_name: str, n_dims: int) -> None:
     """
     problems = []
     for i, strategy in enumerate(config.strategy):
+        width: int | None = n_dims
         for j, spec in enumerate(strategy.transform):
+            if width is None:
+                break  # what a fit keeps is known once it is made
             key = f"{config_name}: strategy[{i}].transform" + (f"[{j}]" if len(strategy.transform) > 1 else "")
-            if isinstance(spec, Rescaled) and spec.axis is not None and spec.axis >= n_dims:
-                expected = f"0 to {n_dims - 1}, an axis of the items"
-                problems.append(Problem(f"{key}.axis", expected, str(spec.axis)))
-            if isinstance(spec, Rescaled) and isinstance(spec.scales, tuple) and len(spec.scales) != n_dims:
-                expected = f"{n_dims} numbers, one per axis of the items"
-                problems.append(Problem(f"{key}.scales", expected, f"{len(spec.scales)} numbers"))
+            problems += _transform_problems(spec, key, width)
+            width = None if problems else _width_after(spec, width)
     if problems:
         raise ConfigError(problems)
+
+
+def _transform_problems(spec: TransformSpec, key: str, n_dims: int) -> list[Problem]:
+    """Compare one transform with the width of the vectors that it gets."""
+    problems = []
+    if isinstance(spec, Rescaled) and spec.axis is not None and spec.axis >= n_dims:
+        problems.append(Problem(f"{key}.axis", f"0 to {n_dims - 1}, an axis of the items", str(spec.axis)))
+    if isinstance(spec, Rescaled) and isinstance(spec.scales, tuple) and len(spec.scales) != n_dims:
+        expected = f"{n_dims} numbers, one per axis of the items"
+        problems.append(Problem(f"{key}.scales", expected, f"{len(spec.scales)} numbers"))
+    if isinstance(spec, DropTop) and spec.components >= n_dims:
+        problems.append(Problem(f"{key}.components", f"at most {n_dims - 1} of {n_dims}", str(spec.components)))
+    if isinstance(spec, Whitened) and spec.rank is not None and spec.rank > n_dims:
+        problems.append(Problem(f"{key}.rank", f"at most {n_dims}, the width of the vectors", str(spec.rank)))
+    if isinstance(spec, Projected):
+        for name, path in (("items", spec.items), ("queries", spec.queries)):
+            try:
+                if path is not None:
+                    read_map(path, n_dims)
+            except DataError as error:
+                problems += [replace(one, where=f"{key}.{name}: {one.where}") for one in error.problems]
+    return problems
+
+
+def _width_after(spec: TransformSpec, n_dims: int) -> int | None:
+    """Return how wide a transform makes vectors; None where only its fit tells."""
+    if isinstance(spec, Projected):
+        return int(read_map(spec.items, n_dims).shape[1])
+    if isinstance(spec, Augmented):
+        return n_dims + 1
+    return n_dims if isinstance(spec, SAME_WIDTH) else None
 
 
 def check_sizes(config: Config, config_name: str, n_items: int, n_queries: int) -> None:

@@ -22,7 +22,7 @@ def compare_items(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence
         )
         return
     with session.progress.stage("item-item reference", 1) as advance:
-        reference = item_reference(inputs, session.config.seed)
+        reference = item_reference(inputs, session.config.seed, session.threads)
         advance(1)
     session.notices += reference.notices
     session.facts["item_reference"] = reference.name

@@ -6,6 +6,7 @@ from itertools import product
 from typing import Any
 
 from idxbench.config.messages import nearest
+from idxbench.config.recover import check_recover
 from idxbench.config.schema import AnyIndex, Config, HnswlibIndex, Task
 from idxbench.errors import ConfigError, Problem
 from idxbench.indexes.catalogue import effective_searches, missing_extra
@@ -115,8 +116,9 @@ def check_extras(plan: Plan, config: Config, source: str) -> None:
     Raises
     ------
     ConfigError
-        Names every library that is missing, and the command that installs it.
+        Names every library that is missing, and the command that installs it; or the table ``[recover]`` does not fit.
     """
+    check_recover(config, source)
     positions = {str(index.kind): position for position, index in reversed(list(enumerate(config.index)))}
     problems = []
     for kind in dict.fromkeys(build.kind for build in plan.builds):

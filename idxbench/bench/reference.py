@@ -38,7 +38,7 @@ class ItemReference:
     notices: tuple[Notice, ...]
 
 
-def item_reference(inputs: Inputs, seed: int) -> ItemReference:
+def item_reference(inputs: Inputs, seed: int, threads: int | None = None) -> ItemReference:
     """Choose the reference that the training determines.
 
     Two towers trained with a dot product (or in an unknown way) determine ``score_corr``, which needs
@@ -49,7 +49,7 @@ def item_reference(inputs: Inputs, seed: int) -> ItemReference:
     trained = inputs.trained_with
     dual = inputs.towers == 2 and trained in ("dot", "unknown")
     if dual and inputs.queries is not None and len(inputs.queries) >= 4 and len(inputs.items) >= 2:
-        return _score_corr_reference(inputs, seed)
+        return _score_corr_reference(inputs, seed, threads)
     if dual:
         notice = Notice(
             "reference-undetermined",
@@ -63,15 +63,15 @@ def item_reference(inputs: Inputs, seed: int) -> ItemReference:
     return ItemReference(known, inputs.items, known, None, ())
 
 
-def _score_corr_reference(inputs: Inputs, seed: int) -> ItemReference:
+def _score_corr_reference(inputs: Inputs, seed: int, threads: int | None) -> ItemReference:
     queries = np.asarray(inputs.queries)
-    whole = score_corr(inputs.items, queries)
+    whole = score_corr(inputs.items, queries, threads=threads)
     order = np.random.default_rng(seed).permutation(len(queries))
     middle = len(order) // 2
     first, second = np.sort(order[:middle]), np.sort(order[middle:])
     halves = (
-        score_corr(inputs.items, queries[first]).items,
-        score_corr(inputs.items, queries[second]).items,
+        score_corr(inputs.items, queries[first], threads=threads).items,
+        score_corr(inputs.items, queries[second], threads=threads).items,
     )
     notices = []
     if whole.rank < inputs.items.shape[1]:

@@ -6,7 +6,7 @@ from itertools import groupby
 import numpy as np
 
 from idxbench.bench.arms import measure_indexes
-from idxbench.bench.embed import Embedded
+from idxbench.bench.embed import Embedded, rank_notice
 from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import Plan
@@ -19,8 +19,8 @@ from idxbench.records import compact_json
 from idxbench.truth.exact import ExactIndex
 
 
-def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embedded]) -> None:
-    """Find the truths, grade every strategy, then build, search and grade every index."""
+def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embedded]) -> Reference:
+    """Find the truths, grade every strategy, then build, search and grade every index; return the task reference."""
     truths = TruthSource(session.config.cache, session.progress)
     reference = _reference(session, inputs, truths)
     results = {embedded.space.name: _strategy(session, embedded, truths, reference) for embedded in spaces}
@@ -29,6 +29,7 @@ def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embe
         if name in results:
             measure_indexes(session, list(builds), results[name], reference)
     _spread_over_builds(session, plan)
+    return reference
 
 
 def _reference(session: Session, inputs: Inputs, truths: TruthSource) -> Reference:
@@ -69,6 +70,8 @@ def _strategy(session: Session, embedded: Embedded, truths: TruthSource, referen
     heads = np.concatenate([reference.truth.neighbors.ids, own.neighbors.ids], axis=1)
     ranking = check_ranking(reference.exact, embedded.exact, reference.queries, mapped, heads, config.seed)
     result = measure_strategy(embedded, own, reference, ranking, config)
+    cut = rank_notice(embedded, int(reference.exact.items.shape[1]), ranking.score_change)
+    session.notices += [cut] if cut else []
     session.strategies.append(
         {
             "name": space.name,
@@ -76,6 +79,7 @@ def _strategy(session: Session, embedded: Embedded, truths: TruthSource, referen
             "similarity": space.similarity,
             "kept": ranking.kept,
             "n_dims": int(embedded.items.shape[1]),
+            "fitted": embedded.facts,
         }
     )
     session.directory.append({"kind": "strategy", "strategy": space.name}, result.rows)

@@ -10,15 +10,19 @@ from pathlib import Path
 from typing import Any
 
 from idxbench.bench.advice import advise
-from idxbench.bench.embed import embed
+from idxbench.bench.embed import embed, rank_notice
 from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs, load_inputs
 from idxbench.bench.items_job import compare_items
 from idxbench.bench.plan import Plan, check_extras, make_plan
+from idxbench.bench.probes import check_probes, run_probes
 from idxbench.bench.progress import Progress, Silent
+from idxbench.bench.recover import recover
 from idxbench.bench.retrieve_job import retrieve
 from idxbench.bench.rundir import Failure, RunDirectory
 from idxbench.bench.session import Session
+from idxbench.bench.validate import validate
+from idxbench.bench.validation_sets import Sets, read_sets
 from idxbench.config.schema import Config
 from idxbench.errors import DataError, Problem
 from idxbench.kernels.compile import compile_kernels
@@ -77,11 +81,12 @@ def execute(request: Request, progress: Progress | None = None) -> tuple[Path, i
     try:
         inputs = load_inputs(config, request.config_name, session.progress)
         session.config = _with_training(config, inputs)
+        check_probes(config.probe, inputs)
         plan = make_plan(session.config, request.only, has_queries=inputs.queries is not None)
         session.notices += [*inputs.notices, *plan.notices]
         session.facts |= _describe(inputs, plan)
         session.save()
-        _measure(session, inputs, plan)
+        _measure(session, inputs, plan, read_sets(session.config, inputs, request.config_name))
         session.notices += advise(directory.rows, config.target_recall)
         code = EXIT_INCOMPLETE if session.failures else EXIT_OK
         status = "finished"
@@ -105,7 +110,7 @@ def _with_training(config: Config, inputs: Inputs) -> Config:
     return config.model_copy(update={"data": data})
 
 
-def _measure(session: Session, inputs: Inputs, plan: Plan) -> None:
+def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None) -> None:
     with session.progress.stage("compile kernels", 1) as advance:
         compile_s = compile_kernels()
         advance(1)
@@ -120,10 +125,16 @@ def _measure(session: Session, inputs: Inputs, plan: Plan) -> None:
     if not spaces:
         raise DataError([Problem("strategies", "one that fits the data", "none: " + session.failures[0].reason)])
     session.directory.append({"kind": "run"}, [Where("run").value("compile_time", compile_s, "s")])
-    if "retrieve" in plan.tasks:
-        retrieve(session, inputs, plan, spaces)
+    reference = retrieve(session, inputs, plan, spaces) if "retrieve" in plan.tasks else None
+    if reference is None:
+        cut = [rank_notice(embedded, int(inputs.items.shape[1]), None) for embedded in spaces]
+        session.notices += [notice for notice in cut if notice]
     if "similar" in plan.tasks or "cluster" in plan.tasks:
         compare_items(session, inputs, plan, spaces)
+    validate(session, inputs, sets, spaces)
+    if session.config.probe:
+        run_probes(session, inputs, plan, reference)
+    recover(session, inputs, plan, spaces)
 
 
 def _fail_strategy(session: Session, space: Space, error: DataError) -> None:

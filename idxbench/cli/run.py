@@ -47,7 +47,20 @@ def command(
     path, code = execute(request, Bars())
     run = load_run(path)
     show_run(run, decide(run), everything=everything)
+    if (path / "heatmaps.npz").is_file():
+        _draw(path)
     return code
+
+
+def _draw(path: Path) -> None:
+    """Draw what the recover task left, once the tables are there whatever becomes of the picture."""
+    from idxbench.bench.rundir import unwritable
+    from idxbench.report.heatmaps import PICTURE, draw_heatmaps
+
+    try:
+        draw_heatmaps(path / "heatmaps.npz", path / PICTURE)
+    except OSError as error:
+        raise unwritable(path, error) from None
 
 
 def _print_plan(request: "Request") -> int:

@@ -12,7 +12,7 @@ class Table(BaseModel):
     model_config = ConfigDict(strict=True, extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-def _one_or_many(value: Any) -> Any:
+def one_or_many(value: Any) -> Any:
     """Let a single value stand for a list of one; lists become tuples."""
     return tuple(value) if isinstance(value, list | tuple) else (value,)
 
@@ -36,7 +36,7 @@ def _path(value: Any, info: ValidationInfo) -> Any:
 
 PositiveInt = Annotated[int, Field(gt=0)]
 Depths = Annotated[
-    tuple[PositiveInt, ...], BeforeValidator(_one_or_many), Field(min_length=1), AfterValidator(_distinct)
+    tuple[PositiveInt, ...], BeforeValidator(one_or_many), Field(min_length=1), AfterValidator(_distinct)
 ]
 Floats = Annotated[tuple[float, ...], BeforeValidator(_sequence), Field(min_length=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]

@@ -8,8 +8,12 @@ from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from idxbench.config.base import ArrayFile
+from idxbench.config.diagnose import Diagnose
+from idxbench.config.probe import Probe
+from idxbench.config.recover import Recover, RecoverModel
 from idxbench.config.schema import INDEXES, SOURCES, Clusters, Config, Measure, Similar, Strategy
 from idxbench.config.transforms import TRANSFORMS
+from idxbench.config.validation import Validation
 from idxbench.errors import ConfigError, Problem
 
 _TAGS = {*SOURCES, *INDEXES, *TRANSFORMS}
@@ -18,7 +22,7 @@ _PATTERNS = {
     "base_url": "an address that starts with http:// or https://",
     "sha256": "64 hexadecimal digits",
 }
-_ARRAY_KEYS = {"items", "queries", "labels", "query_labels", "neighbors"}
+_ARRAY_KEYS = {"items", "queries", "labels", "query_labels", "neighbors", "names", "query_names"}
 _WORDS = {
     "int_type": "a whole number",
     "float_type": "a number",
@@ -86,15 +90,15 @@ def _problem(where: str, path: tuple[str | int, ...], detail: ErrorDetails, give
     if kind in ("model_type", "dict_type") and path and path[-1] in _ARRAY_KEYS:
         kind = "path_type"
     if kind == "string_pattern_mismatch":
-        expected = "a text of one line" if "strategy" in path else _PATTERNS[str(path[-1])]
+        expected = "a text of one line" if {"strategy", "recover"} & set(path) else _PATTERNS[str(path[-1])]
         return Problem(where, expected, _found(detail["input"], path, given))
     expected = _WORDS.get(kind) or _plain(detail["msg"])
     found = _found(detail["input"], path, given)
     fix = ""
     if kind in ("kind", "source", "literal_error") and isinstance(detail["input"], str | Mapping):
         fix = _nearest_choice(detail)
-    if kind == "tuple_type" and path in (("strategy",), ("index",)):
-        fix = f"write [[{path[0]}]], with two brackets: there may be several"
+    if kind == "tuple_type" and path in (("strategy",), ("index",), ("recover", "model")):
+        fix = f"write [[{dotted(path)}]], with two brackets: there may be several"
     return Problem(where, expected, found, fix)
 
 
@@ -174,6 +178,11 @@ def valid_keys(path: tuple[str | int, ...], given: Mapping[str, Any]) -> tuple[s
         "similar": Similar,
         "clusters": Clusters,
         "measure": Measure,
+        "diagnose": Diagnose,
+        "probe": Probe,
+        "recover": Recover,
+        "model": RecoverModel,
+        "validation": Validation,
     }
     model = Config if not names else ArrayFile if names[-1] in _ARRAY_KEYS else models.get(names[-1])
     return tuple(model.model_fields) if model else ()

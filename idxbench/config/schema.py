@@ -2,16 +2,28 @@
 
 from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import AfterValidator, BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    AfterValidator,
+    BeforeValidator,
+    Discriminator,
+    Field,
+    Tag,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import PydanticCustomError
 
 from idxbench.config.base import ArrayRef, Depths, FilePath, Seed, Table
+from idxbench.config.diagnose import Diagnose
+from idxbench.config.probe import Probe
+from idxbench.config.recover import Gauge, Recover, Weighting
 from idxbench.config.transforms import Normalized, Raw, Rescaled, Transforms, describe_transform
+from idxbench.config.validation import Validation
 
 Similarity = Literal["dot", "cosine", "l2"]
 Trained = Literal["dot", "cosine", "l2", "unknown"]
 Task = Literal["retrieve", "similar", "cluster"]
-Gauge = Literal["d^(1/2)", "I", "d^(-1/2)", "s^(-1/2)"]
 TASKS: tuple[Task, ...] = ("retrieve", "similar", "cluster")
 
 
@@ -74,7 +86,29 @@ class GaussianData(DataTable):
     seed: Seed = 0
 
 
-class SimulatedData(DataTable):
+class FactorizedTable(DataTable):
+    """A matrix of users and items, prepared and factorized in closed form.
+
+    ``weighting = "popularity"`` multiplies each item's column by its number of users to the power of
+    ``popularity_exponent``; ``standardize`` gives each column mean 0 and variance 1, zeros included.
+    """
+
+    objective: Literal[1, 2] = 1
+    rank: Annotated[int, Field(gt=0)] = 50
+    regularization: Annotated[float, Field(ge=0)] | None = None
+    gauge: Gauge = "I"
+    weighting: Weighting = "none"
+    popularity_exponent: float = -0.75
+    standardize: bool = False
+
+    @model_validator(mode="after")
+    def _one_remedy(self) -> Self:
+        if self.standardize and self.weighting != "none":
+            raise PydanticCustomError("remedies", "standardize or weighting, not both: standardizing undoes any weight")
+        return self
+
+
+class SimulatedData(FactorizedTable):
     """The paper's simulated users and clustered items, factorized in closed form."""
 
     source: Literal["simulated"]
@@ -85,23 +119,18 @@ class SimulatedData(DataTable):
     beta_range: Annotated[tuple[float, float], BeforeValidator(_tables)] = (0.25, 1.5)
     dirichlet_alpha: Annotated[float, Field(gt=0)] = 1.0
     count_exponent: Annotated[float, Field(ge=0)] = 0.5
-    objective: Literal[1, 2] = 1
-    rank: Annotated[int, Field(gt=0)] = 50
-    regularization: Annotated[float, Field(ge=0)] | None = None
-    gauge: Gauge = "I"
+    cluster_shares: Annotated[tuple[Annotated[float, Field(ge=0)], ...], BeforeValidator(_tables)] | None = None
+    normalize_popularity: bool = False
+    max_count: Annotated[int, Field(gt=0)] | None = None
     seed: Seed = 0
 
 
-class FactorizedData(DataTable):
+class FactorizedData(FactorizedTable):
     """Item and user embeddings learned in closed form from a table of ratings."""
 
     source: Literal["factorized"]
     trained_with: Trained = "dot"
     ratings: FilePath
-    objective: Literal[1, 2] = 1
-    rank: Annotated[int, Field(gt=0)] = 50
-    regularization: Annotated[float, Field(ge=0)] | None = None
-    gauge: Gauge = "I"
     center: Literal["none", "global"] = "none"
 
 
@@ -247,7 +276,8 @@ class Config(Table):
     k: Depths = (10,)
     seed: Seed = 0
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
-    tasks: Annotated[tuple[Task, ...], BeforeValidator(_tables), Field(min_length=1)] = TASKS
+    recover: Recover | None = None
+    tasks: Annotated[tuple[Task, ...], BeforeValidator(_tables)] = TASKS
     target_recall: Annotated[float, Field(gt=0, lt=1)] = 0.95
     cache: bool = True
     data: Data
@@ -260,6 +290,16 @@ class Config(Table):
     similar: Similar = Similar()
     clusters: Clusters = Clusters()
     measure: Measure = Measure()
+    diagnose: Diagnose = Diagnose()
+    probe: Annotated[tuple[Probe, ...], BeforeValidator(_tables)] = ()
+    validation: Validation | None = None
+
+    @field_validator("tasks")
+    @classmethod
+    def _something_to_do(cls, value: tuple[Task, ...], info: ValidationInfo) -> tuple[Task, ...]:
+        if not value and info.data.get("recover") is None:
+            raise PydanticCustomError("too_short", "at least one value")
+        return value
 
     @property
     def trained_similarity(self) -> Similarity:

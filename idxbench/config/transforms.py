@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Discriminator, Field, Tag, model_validator
+from pydantic import BeforeValidator, Discriminator, Field, Tag, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from idxbench.config.base import FilePath, Floats, PositiveInt, Seed, Table
+from idxbench.config.base import ArrayRef, FilePath, Floats, PositiveInt, Seed, Table
 
 Side = Literal["auto", "dual", "same"]
 # Singular values up to this share of the largest count as rounding.
@@ -190,6 +190,35 @@ class Shifted(Table):
     seed: Seed = 0
 
 
+class Learned(Table):
+    """Weight the principal axes of the items so that pairs known to be alike are alike: a ridge regression.
+
+    ``pairs`` holds two items a line and perhaps a grade; without grades random pairs stand for what is not alike. Ids
+    are row numbers, or names of ``names``. ``rank`` keeps that many axes. ``regularization`` is relative, and large
+    values leave the vectors as they are; of several, or under ``auto``, the best by cross-validation over ``folds`` is
+    taken. ``queries`` as in `Standardized`.
+    """
+
+    kind: Literal["learned"] = "learned"
+    pairs: FilePath
+    names: ArrayRef | None = None
+    rank: PositiveInt | None = None
+    regularization: Literal["auto"] | tuple[float, ...] = "auto"
+    folds: Annotated[int, Field(ge=2, le=100)] = 5
+    queries: Side = "auto"
+    seed: Seed = 0
+
+    @field_validator("regularization", mode="before")
+    @classmethod
+    def _strengths(cls, value: Any) -> Any:
+        if value == "auto":
+            return value
+        numbers = tuple(value) if isinstance(value, list | tuple) else (value,)
+        if not numbers or not all(type(one) in (int, float) and 0 < one < float("inf") for one in numbers):
+            raise PydanticCustomError("strengths", "auto, or one or more numbers above 0")
+        return tuple(float(one) for one in numbers)
+
+
 TransformSpec = (
     Raw
     | Normalized
@@ -207,6 +236,7 @@ TransformSpec = (
     | DropTop
     | Mixed
     | Shifted
+    | Learned
 )
 TRANSFORMS: dict[str, type[TransformSpec]] = {
     "raw": Raw,
@@ -225,7 +255,12 @@ TRANSFORMS: dict[str, type[TransformSpec]] = {
     "drop_top": DropTop,
     "mixed": Mixed,
     "shifted": Shifted,
+    "learned": Learned,
 }
+
+
+# Transforms that leave vectors as wide as they were.
+SAME_WIDTH = (Raw, Normalized, Rescaled, Centered, Standardized, DropTop, Mixed, Shifted)
 
 
 def needs_queries(spec: TransformSpec) -> bool:
@@ -258,7 +293,8 @@ _Union = Annotated[
     | Annotated[Projected, Tag("projected")]
     | Annotated[DropTop, Tag("drop_top")]
     | Annotated[Mixed, Tag("mixed")]
-    | Annotated[Shifted, Tag("shifted")],
+    | Annotated[Shifted, Tag("shifted")]
+    | Annotated[Learned, Tag("learned")],
     Discriminator(
         _kind,
         custom_error_type="kind",
@@ -286,6 +322,8 @@ def describe_transform(spec: TransformSpec) -> str:
     def text(value: Any) -> str:
         if isinstance(value, tuple):
             return f"{len(value)} values"
+        if isinstance(value, dict):
+            value = value["path"]
         return value.name if isinstance(value, Path) else f"{value:g}" if isinstance(value, float) else str(value)
 
     return f"{spec.kind}({', '.join(f'{key}={text(value)}' for key, value in given.items())})"

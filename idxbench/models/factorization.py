@@ -7,9 +7,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.errors import DataError, Problem
+from idxbench.models.svd import Svd, truncated_svd
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
+
+    Matrix: TypeAlias = NDArray[Any] | csr_array | Svd
 
 Floats: TypeAlias = NDArray[np.float64]
 Objective: TypeAlias = Literal[1, 2]
@@ -25,9 +28,6 @@ _NAMED_GAUGES: dict[str, tuple[tuple[float, float], tuple[float, float]]] = {
 }
 GAUGES: tuple[str, ...] = tuple(_NAMED_GAUGES)
 
-# Up to here a matrix is made dense (80 MB) and LAPACK gives every digit: MovieLens small, 610 x 9,724, takes
-# half a second. Above it ARPACK finds the leading part without a dense copy.
-_DENSE_ENTRIES = 10_000_000
 # A gauge beyond this condition number keeps fewer than four digits of the scores that D must not move.
 _WORST_GAUGE_CONDITION = 1e12
 
@@ -65,7 +65,7 @@ class Factorization:
 
 
 def factorize(
-    X: "NDArray[Any] | csr_array",
+    X: "Matrix",
     rank: int,
     *,
     objective: Objective = 1,
@@ -77,7 +77,7 @@ def factorize(
     Parameters
     ----------
     X
-        (n_users, n_items), dense or sparse, finite.
+        (n_users, n_items), dense or sparse, finite; or its `Svd` at this rank, to fit several models to one matrix.
     rank
         Dimensions to keep, from 1 to min(n_users, n_items).
     objective
@@ -109,7 +109,7 @@ def factorize(
 
 
 def product_regularized(
-    X: "NDArray[Any] | csr_array",
+    X: "Matrix",
     rank: int,
     *,
     regularization: float,
@@ -124,7 +124,7 @@ def product_regularized(
     Parameters
     ----------
     X
-        (n_users, n_items), dense or sparse, finite.
+        As of `factorize`.
     rank
         Dimensions to keep, from 1 to min(n_users, n_items).
     regularization
@@ -148,7 +148,7 @@ def product_regularized(
     ``s^(-1/2)`` is the balanced gauge: equal second moments on both sides.
     """
     _check_regularization(regularization)
-    U, s, V = truncated_svd(X, rank)
+    U, s, V = _decomposed(X, rank)
     # d as s^2 / (s^2 + lambda), which is the same and also has a value at s = 0; without lambda, d = 0 there too.
     square = np.square(s)
     d = np.divide(square, square + regularization, out=np.zeros_like(s), where=s > 0)
@@ -165,7 +165,7 @@ def product_regularized(
     return Factorization(items, users, s, 1, rank, regularization, n_zero)
 
 
-def factor_regularized(X: "NDArray[Any] | csr_array", rank: int, *, regularization: float) -> Factorization:
+def factor_regularized(X: "Matrix", rank: int, *, regularization: float) -> Factorization:
     """Minimise ``|X - X A B'|^2 + lambda (|X A|^2 + |B|^2)`` (objective 2, Eq. 6).
 
     With ``X = U diag(s) V'`` cut at the rank and ``r = sqrt(s (1 - lambda / s)_+)``:
@@ -175,7 +175,7 @@ def factor_regularized(X: "NDArray[Any] | csr_array", rank: int, *, regularizati
     Parameters
     ----------
     X
-        (n_users, n_items), dense or sparse, finite.
+        As of `factorize`.
     rank
         Dimensions to keep, from 1 to min(n_users, n_items).
     regularization
@@ -193,66 +193,18 @@ def factor_regularized(X: "NDArray[Any] | csr_array", rank: int, *, regularizati
         X is no finite matrix, the rank is not possible, or lambda is negative.
     """
     _check_regularization(regularization)
-    U, s, V = truncated_svd(X, rank)
+    U, s, V = _decomposed(X, rank)
     # s (1 - lambda / s) is s - lambda, which has no division and is exact where the two are close (Sterbenz).
     r = np.sqrt(np.maximum(s - regularization, 0.0))
     return Factorization(V * r, U * r, s, 2, rank, regularization, int(np.sum(r == 0)))
 
 
-def truncated_svd(X: "NDArray[Any] | csr_array", rank: int) -> tuple[Floats, Floats, Floats]:
-    """Compute the leading part of ``X = U diag(s) V'``.
-
-    Parameters
-    ----------
-    X
-        (n, p), dense or sparse, any real type, finite.
-    rank
-        From 1 to min(n, p).
-
-    Returns
-    -------
-    tuple
-        U (n, rank), s (rank,) descending, V (p, rank), all float64. In every column of V the entry
-        largest in magnitude is positive (the first of those within 1e-6 of the largest, so that
-        rounding does not flip a sign). Singular values at or below ``eps max(n, p) s_1`` are exactly 0.
-
-    Raises
-    ------
-    DataError
-        X is not a finite matrix of at least one row and column, or the rank is not possible.
-
-    Notes
-    -----
-    Exact (LAPACK) when X has at most ten million entries or when more than a third of all
-    dimensions are wanted, which is where ARPACK stops paying; otherwise ARPACK to machine precision
-    from a fixed start. On the 20,000 x 1,000 simulation at rank 50 both take about 2.5 s on two cores, but
-    LAPACK needs .5 GB for dense copies. ARPACK iterates on ``X'X``, yet the result comes from an SVD of
-    ``X V``, so that leading values lose no digits (2e-15 there); ``test_arpack_agrees_with_lapack`` guards it.
-    """
-    X = X if isinstance(X, np.ndarray) else X.tocsr()
-    _check_matrix(X, rank)
-    n, p = X.shape
-    if n * p <= _DENSE_ENTRIES or 3 * rank > min(n, p):
-        dense = np.asarray(X if isinstance(X, np.ndarray) else X.toarray(), dtype=np.float64)
-        U, s, Vt = np.linalg.svd(dense, full_matrices=False)
-        U, s, V = U[:, :rank], s[:rank], Vt[:rank].T
-    else:
-        U, s, V = _arpack(X, rank)
-    s = np.where(s <= np.finfo(np.float64).eps * max(n, p) * s[0], 0.0, s)
-    magnitude = np.abs(V)
-    pivot = np.argmax(magnitude >= (1.0 - 1e-6) * magnitude.max(axis=0), axis=0)
-    sign = np.where(V[pivot, np.arange(rank)] < 0, -1.0, 1.0)
-    return np.ascontiguousarray(U * sign), s, np.ascontiguousarray(V * sign)
-
-
-def _arpack(X: "NDArray[Any] | csr_array", rank: int) -> tuple[Floats, Floats, Floats]:
-    from scipy.sparse.linalg import svds
-
-    # A random start is orthogonal to no singular vector; a vector of ones may be, in centred data.
-    start = np.random.default_rng(0).standard_normal(min(X.shape))
-    U, s, Vt = svds(X.astype(np.float64), k=rank, solver="arpack", v0=start)
-    order = np.argsort(-s, kind="stable")
-    return U[:, order], s[order], Vt[order].T
+def _decomposed(X: "Matrix", rank: int) -> Svd:
+    if not isinstance(X, Svd):
+        return truncated_svd(X, rank)
+    if len(X.s) != rank:
+        raise DataError(Problem("factorization: rank", f"{len(X.s)}, that of the decomposition", f"{rank}"))
+    return X
 
 
 def _apply_gauge(items: Floats, users: Floats, gauge: NDArray[Any]) -> tuple[Floats, Floats]:
@@ -277,23 +229,3 @@ def _apply_gauge(items: Floats, users: Floats, gauge: NDArray[Any]) -> tuple[Flo
 def _check_regularization(regularization: float) -> None:
     if not (np.isfinite(regularization) and regularization >= 0):
         raise DataError(Problem("factorization: regularization", "a finite number, zero or more", repr(regularization)))
-
-
-def _check_matrix(X: "NDArray[Any] | csr_array", rank: int) -> None:
-    where = "factorization: matrix"
-    if X.ndim != 2 or 0 in X.shape:
-        raise DataError(Problem(where, "two dimensions, neither empty", f"shape {X.shape}"))
-    entries = X if isinstance(X, np.ndarray) else X.data
-    if not np.isfinite(entries).all():
-        raise DataError(Problem(where, "finite numbers", "NaN or infinity", "remove or replace those entries"))
-    if not entries.any():
-        raise DataError(Problem(where, "an entry that is not zero", "zeros only"))
-    n, p = X.shape
-    if not 1 <= rank <= min(n, p):
-        raise DataError(
-            Problem(
-                "factorization: rank",
-                f"1 to {min(n, p):,}, the smaller side of the {n:,} x {p:,} matrix",
-                f"{rank:,}",
-            )
-        )

@@ -1,5 +1,6 @@
 """The simulated users and items of Section 4 of Steck et al. (arXiv 2403.05440)."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,18 @@ if TYPE_CHECKING:
 
 # Keys drawn at a time (32 MB); the draws are sequential, so the result does not depend on it.
 _BLOCK_KEYS = 4_000_000
+# What `simulate` takes beside its seed.
+SIMULATION_KEYS = (
+    "n_users",
+    "n_items",
+    "n_clusters",
+    "beta_range",
+    "dirichlet_alpha",
+    "count_exponent",
+    "cluster_shares",
+    "normalize_popularity",
+    "max_count",
+)
 
 
 @dataclass(frozen=True)
@@ -40,13 +53,16 @@ def simulate(
     beta_range: tuple[float, float] = (0.25, 1.5),
     dirichlet_alpha: float = 1.0,
     count_exponent: float = 0.5,
+    cluster_shares: Sequence[float] | None = None,
+    normalize_popularity: bool = False,
+    max_count: int | None = None,
 ) -> Simulation:
     """Draw users who prefer clusters and, inside a cluster, popular items.
 
-    An item's cluster is uniform; its popularity is ``rank^-beta_c``, its rank in the cluster being
-    random and ``beta_c`` uniform in ``beta_range`` (popularities are not normalised per cluster, so
-    a flat cluster is also a popular one). User u has preferences ``theta_u ~ Dirichlet(alpha)`` and
-    takes ``k_u`` items, ``P(k) ~ k^-count_exponent`` on 1..n_items, without replacement, with weights
+    An item's cluster is uniform unless shares are given; its popularity is ``rank^-beta_c``, its rank in
+    the cluster being random and ``beta_c`` uniform in ``beta_range`` (unless popularities are normalised
+    per cluster, a flat cluster is also a popular one). User u has preferences ``theta_u ~ Dirichlet(alpha)`` and
+    takes ``k_u`` items, ``P(k) ~ k^-count_exponent`` on 1..max_count, without replacement, with weights
     ``theta_u[c_i] popularity_i``. The paper leaves all but the sizes open; these are the choices made here.
 
     Parameters
@@ -62,6 +78,12 @@ def simulate(
         Above 0; small values make users love a single cluster.
     count_exponent
         Any finite number; larger means more users with few items.
+    cluster_shares
+        (n_clusters,) probabilities of the clusters up to a factor, none negative; None for all alike.
+    normalize_popularity
+        Divide the popularities of each cluster by their sum: all clusters are then as popular as each other.
+    max_count
+        Most items of a user, from 1 to n_items; None for n_items.
 
     Returns
     -------
@@ -81,15 +103,20 @@ def simulate(
     .3 to 1 s at the defaults; memory: 32 MB blocks beside the result.
     """
     _check(n_users, n_items, n_clusters, seed, beta_range, dirichlet_alpha, count_exponent)
+    shares = _checked_shares(cluster_shares, n_clusters)
+    most = _checked_count(max_count, n_items)
     item_stream, user_stream, choice_stream = np.random.SeedSequence(seed).spawn(3)
-    clusters, popularity = _draw_items(n_items, n_clusters, beta_range, np.random.default_rng(item_stream))
+    rng = np.random.default_rng(item_stream)
+    clusters, popularity = _draw_items(n_items, n_clusters, beta_range, shares, rng)
+    if normalize_popularity:
+        popularity /= np.bincount(clusters, popularity, minlength=n_clusters)[clusters]
     rng = np.random.default_rng(user_stream)
     preferences = rng.dirichlet(np.full(n_clusters, dirichlet_alpha), size=n_users)
     # A small alpha rounds preferences to zero; such items still come last, but in a random order.
     preferences = np.maximum(preferences, 1e-300)
-    log_probability = -count_exponent * np.log(np.arange(1, n_items + 1))
+    log_probability = -count_exponent * np.log(np.arange(1, most + 1))
     probability = np.exp(log_probability - log_probability.max())
-    counts = 1 + rng.choice(n_items, size=n_users, p=probability / probability.sum())
+    counts = 1 + rng.choice(most, size=n_users, p=probability / probability.sum())
 
     rng = np.random.default_rng(choice_stream)
     block = max(1, _BLOCK_KEYS // n_items)
@@ -101,9 +128,16 @@ def simulate(
 
 
 def _draw_items(
-    n_items: int, n_clusters: int, beta_range: tuple[float, float], rng: np.random.Generator
+    n_items: int,
+    n_clusters: int,
+    beta_range: tuple[float, float],
+    shares: NDArray[np.float64] | None,
+    rng: np.random.Generator,
 ) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
-    clusters = rng.integers(0, n_clusters, size=n_items)
+    if shares is None:
+        clusters = rng.integers(0, n_clusters, size=n_items)
+    else:
+        clusters = rng.choice(n_clusters, size=n_items, p=shares)
     betas = rng.uniform(*beta_range, size=n_clusters)
     popularity = np.empty(n_items)
     for cluster in range(n_clusters):
@@ -166,3 +200,21 @@ def _check(
         problems.append(Problem("simulation: count_exponent", "a finite number", repr(count_exponent)))
     if problems:
         raise DataError(problems)
+
+
+def _checked_shares(shares: Sequence[float] | None, n_clusters: int) -> NDArray[np.float64] | None:
+    if shares is None:
+        return None
+    given = np.asarray(shares, np.float64)
+    fits = given.shape == (n_clusters,) and np.isfinite(given).all() and (given >= 0).all() and given.any()
+    if not fits:
+        expected = f"{n_clusters} finite numbers, none negative, not all 0"
+        raise DataError(Problem("simulation: cluster_shares", expected, repr(shares)))
+    given = given / given.max()
+    return np.asarray(given / given.sum())
+
+
+def _checked_count(count: int | None, n_items: int) -> int:
+    if count is not None and not 1 <= count <= n_items:
+        raise DataError(Problem("simulation: max_count", f"1 to {n_items:,}, the number of items", repr(count)))
+    return n_items if count is None else count

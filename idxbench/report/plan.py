@@ -19,7 +19,10 @@ def print_plan(preview: Preview, console: Console) -> None:
         f"[bold]{escape(config.name)}[/bold]: {size(preview.n_items)}items x {size(preview.n_dims)}dimensions, "
         f"{size(preview.n_queries)}queries, k = {', '.join(map(str, config.k))}, {preview.threads} threads"
     )
-    console.print(f"tasks: {', '.join(plan.tasks)}\n")
+    tables = {"validate": config.validation, "recover": config.recover, "probe": config.probe}
+    extra = [task for task, table in tables.items() if table]
+    tasks: list[str] = [*plan.tasks, *extra]
+    console.print(f"tasks: {', '.join(tasks)}\n")
     rounds = config.measure.rounds
     swept = any(search for build in plan.builds for search in build.searches)
     title = f"{plan.n_cells} cells: {len(plan.builds)} builds" + (", each searched at every ef" if swept else "")

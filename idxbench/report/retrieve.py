@@ -30,12 +30,15 @@ def strategies_table(run: Run) -> Table:
         f"returns, {INTERVAL}. Loss: the rest, the metric loss; no index wins it back."
         + (" Labels: share of the top answers with the query's label." if labelled else ""),
     )
+    width = run.info["data"]["items"]["n_dims"]
     for strategy in run.info["strategies"]:
         name = strategy["name"]
         transform = strategy["transform"]
         plain = name.removesuffix(f" {strategy['similarity']}")
         label = transform if transform.startswith(plain) else f"{name}: {transform}"
-        cells = [label, strategy["similarity"], KEPT[strategy["kept"]]]
+        rank = strategy.get("fitted", {}).get("rank", width)
+        kept = KEPT[strategy["kept"]] + (f", rank {rank:.0f} of {width}" if rank < width else "")
+        cells = [label, strategy["similarity"], kept]
         for k in depths[:2]:
             loss = figures.of(name, "metric_loss", "task", k=k)
             cells += [shared(figures.of(name, "exact_overlap", "task", k=k)), share(loss.value if loss else None)]

@@ -12,8 +12,11 @@ from rich.table import Table
 from idxbench.records import Run
 from idxbench.report.items import cluster_table, similar_table
 from idxbench.report.lookup import Figures
+from idxbench.report.probes import probe_tables
+from idxbench.report.recovery import recovery_table
 from idxbench.report.retrieve import cells_table, indexes_table, strategies_table, tails_table
 from idxbench.report.style import PIPED_WIDTH, significant
+from idxbench.report.validation import validation_parts
 from idxbench.report.verdict import decision_lines
 from idxbench.verdicts.decision import Decision
 
@@ -62,6 +65,12 @@ def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, ev
         console.print(similar_table(run), "")
     if Figures(run, "cluster").rows:
         console.print(cluster_table(run), "")
+    for part in validation_parts(run):
+        console.print(part, "")
+    if Figures(run, "recover").rows:
+        console.print(recovery_table(run), "")
+    for table in probe_tables(run):
+        console.print(table, "")
     _warnings(run, console)
     if run.info["status"] == "finished":
         _decisions(decisions, console)

@@ -15,6 +15,7 @@ from idxbench.strategies.augmented import fit_augmented
 from idxbench.strategies.axes import fit_centered, fit_rescaled, fit_standardized
 from idxbench.strategies.covariance import fit_covariance
 from idxbench.strategies.gauges import fit_canonical, fit_mixed, fit_shifted
+from idxbench.strategies.learned import fit_learned
 from idxbench.strategies.norms import fit_normalized, fit_raw
 from idxbench.strategies.projected import fit_drop_top, fit_projected
 from idxbench.strategies.score_corr import fit_score_corr
@@ -38,6 +39,7 @@ FITS: dict[str, Fit] = {
     "drop_top": fit_drop_top,
     "mixed": fit_mixed,
     "shifted": fit_shifted,
+    "learned": fit_learned,
 }
 # What vectors are made for, where that is not what the model was trained with.
 MADE_FOR: dict[str, Similarity] = {
@@ -45,6 +47,7 @@ MADE_FOR: dict[str, Similarity] = {
     "whitened": "cosine",
     "covariance": "cosine",
     "score_corr": "cosine",
+    "learned": "cosine",
     "augmented": "l2",
 }
 

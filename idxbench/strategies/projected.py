@@ -18,14 +18,21 @@ def fit_projected(spec: Projected, context: FitContext) -> Linear:
     DataError
         A file that is no matrix of numbers, or of another height than the vectors are wide.
     """
-    items = _matrix(spec.items, context.n_dims)
-    queries = items if spec.queries is None else _matrix(spec.queries, context.n_dims)
+    items = read_map(spec.items, context.n_dims)
+    queries = items if spec.queries is None else read_map(spec.queries, context.n_dims)
     if items.shape != queries.shape:
         raise DataError(Problem(str(spec.queries), f"{items.shape[1]} columns, as M has", f"{queries.shape[1]}"))
     return Linear(items, queries)
 
 
-def _matrix(path: Path, n_dims: int) -> NDArray[np.float64]:
+def read_map(path: Path, n_dims: int) -> NDArray[np.float64]:
+    """Read the (n_dims, r) matrix of a linear map.
+
+    Raises
+    ------
+    DataError
+        A file that is no matrix of finite numbers, or of another height.
+    """
     try:
         array = np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError) as error:

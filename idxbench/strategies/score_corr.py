@@ -52,7 +52,7 @@ def fit_score_corr(spec: Spec, context: FitContext) -> Linear:
         No queries.
     """
     queries = queries_of(context, spec.kind)
-    white = white_axes(context, center=True, tolerance=spec.tolerance)
+    white = white_axes(context, context.items, center=True, tolerance=spec.tolerance)
     if white.rank == 0:
         return Linear(white.into, white.back, white.mean, facts={"rank": 0, "shrinkage": 1.0})
     asked = np.concatenate([normalized(rows @ white.back) for rows in queries.blocks()])

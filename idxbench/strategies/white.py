@@ -8,12 +8,12 @@ from numpy.typing import NDArray
 from idxbench.config.transforms import ItemWhite, Whitened
 from idxbench.data.rows import row_norms
 from idxbench.linalg.canonical import RANK_TOLERANCE
-from idxbench.strategies.transforms import FitContext, Linear, treats_alike
+from idxbench.strategies.transforms import FitContext, Linear, Mapped, treats_alike
 
 
 @dataclass(frozen=True)
 class WhiteAxes:
-    """``(b - mean) @ into`` has the identity as its moment; ``@ back`` is what a query needs for the same scores.
+    """``(x - mean) @ into`` has the identity as its moment; ``@ back`` keeps the scores on the other side.
 
     Parameters
     ----------
@@ -22,7 +22,7 @@ class WhiteAxes:
     into, back
         (d, r) float64 with ``into' back = I``.
     rank
-        r, but 0 where all items are alike; then both have one column of zeros.
+        r, but 0 where all vectors are alike; then both have one column of zeros.
     """
 
     mean: NDArray[np.float64]
@@ -32,29 +32,34 @@ class WhiteAxes:
 
 
 def white_axes(
-    context: FitContext, *, center: bool, rank: int | None = None, tolerance: float = RANK_TOLERANCE
+    context: FitContext,
+    vectors: Mapped,
+    *,
+    center: bool,
+    rank: int | None = None,
+    tolerance: float = RANK_TOLERANCE,
 ) -> WhiteAxes:
-    """Whiten the items by an orthogonal factorization: they are never squared.
+    """Whiten vectors by an orthogonal factorization: they are never squared.
 
     Parameters
     ----------
-    context
-        The items.
+    context, vectors
+        Its items or its queries.
     center
-        Subtract the mean item first.
+        Subtract their mean first.
     rank
         Keep that many principal axes; None keeps those above ``tolerance``.
     tolerance
         Relative to the largest singular value. Without ``rank`` each axis is taken in units of its own size first:
         rank is judged by directions, not by how large an axis was made.
     """
-    mean = context.mean(context.items) if center else np.zeros(context.n_dims)
-    triangle = context.factor(context.items, mean if center else None)
+    mean = context.mean(vectors) if center else np.zeros(context.n_dims)
+    triangle = context.factor(vectors, mean if center else None)
     size = row_norms(np.ascontiguousarray(triangle.T))
     # Rounding leaves a constant axis with a tiny deviation: dividing by it would blow up noise.
     still = size <= 1e-12 * np.maximum(np.abs(mean), np.finfo(float).tiny)
     unit = np.where(still, 1.0, size) if rank is None else np.ones(context.n_dims)
-    _, values, vectors = np.linalg.svd(np.where(still, 0.0, triangle) / unit, full_matrices=False)
+    _, values, principal = np.linalg.svd(np.where(still, 0.0, triangle) / unit, full_matrices=False)
     kept = values > max(tolerance * float(values[0]), np.finfo(float).tiny)
     if rank is not None:
         kept[rank:] = False
@@ -62,13 +67,13 @@ def white_axes(
     if n_kept == 0:
         nothing = np.zeros((context.n_dims, 1))
         return WhiteAxes(mean, nothing, nothing, 0)
-    axes, spread = vectors[kept].T, values[kept]
+    axes, spread = principal[kept].T, values[kept]
     return WhiteAxes(mean, axes / spread / unit[:, None], axes * spread * unit[:, None], n_kept)
 
 
 def fit_whitened(spec: Whitened, context: FitContext) -> Linear:
     """Fit ``whitened``: every axis of the items varies alike and none with another."""
-    found = white_axes(context, center=spec.center, rank=spec.rank, tolerance=spec.tolerance)
+    found = white_axes(context, context.items, center=spec.center, rank=spec.rank, tolerance=spec.tolerance)
     facts = {"rank": found.rank}
     if treats_alike(spec.queries, context):
         return Linear(found.into, found.into, found.mean, found.mean, facts)
@@ -77,5 +82,5 @@ def fit_whitened(spec: Whitened, context: FitContext) -> Linear:
 
 def fit_item_white(spec: ItemWhite, context: FitContext) -> Linear:
     """Fit ``item_white``: the second moment of the items becomes the identity, and every score is kept."""
-    found = white_axes(context, center=False, tolerance=spec.tolerance)
+    found = white_axes(context, context.items, center=False, tolerance=spec.tolerance)
     return Linear(found.into, found.back, facts={"rank": found.rank})

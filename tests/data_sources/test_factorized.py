@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csr_array
 
 from idxbench.data.sources.factorized import factorized
 from idxbench.data.sources.ratings import read_ratings
 from idxbench.errors import DataError
 from idxbench.models.factorization import factorize
+from idxbench.models.preparation import prepare
 
 MOVIELENS = Path(__file__).parents[3] / "shared" / "data" / "ml-latest-small" / "ml_latest_small.npz"
 
@@ -262,3 +264,12 @@ def test_defaults_leave_movielens_useful(movielens, tmp_path, objective, expecte
         hits += len(np.intersect1d(top[u], liked))
         wanted += min(20, len(liked))
     assert hits / wanted == pytest.approx(expected, abs=0.015)
+
+
+def test_preparation_of_ratings(tmp_path):
+    path = write_npz(tmp_path / "small.npz")
+    X = csr_array(DENSE)
+    for way in ({"weighting": "popularity"}, {"standardize": True}):
+        data, _, _ = factorized(path, rank=2, regularization=1.0, **way)
+        model = factorize(prepare(X, **way), 2, regularization=1.0)
+        np.testing.assert_allclose(data.items, model.items, rtol=1e-6, atol=1e-7)

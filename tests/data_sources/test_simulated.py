@@ -4,6 +4,7 @@ import pytest
 from idxbench.data.sources.simulated import simulated
 from idxbench.errors import DataError
 from idxbench.models.factorization import factorize
+from idxbench.models.preparation import prepare
 from idxbench.models.simulation import simulate
 
 SMALL = {"n_users": 300, "n_items": 50, "n_clusters": 3, "rank": 6, "seed": 2}
@@ -46,3 +47,13 @@ def test_zero_dimensions_are_told():
 def test_refuses_a_rank_above_the_items():
     with pytest.raises(DataError, match="1 to 50, the smaller side"):
         simulated(**{**SMALL, "rank": 51})
+
+
+def test_preparation_reaches_the_factorization():
+    drawn = simulate(300, 50, 3, seed=2, max_count=9, normalize_popularity=True, cluster_shares=(1, 2, 3)).interactions
+    shape = {"max_count": 9, "normalize_popularity": True, "cluster_shares": (1, 2, 3), "regularization": 2.0}
+    for way in ({"weighting": "popularity", "popularity_exponent": -0.5}, {"standardize": True}):
+        data = simulated(**SMALL, **shape, **way)
+        model = factorize(prepare(drawn, **way), 6, regularization=2.0)
+        assert np.array_equal(data.items, model.items.astype(np.float32))
+        assert not np.allclose(data.items, simulated(**SMALL, **shape).items, rtol=0.1)

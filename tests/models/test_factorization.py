@@ -5,8 +5,9 @@ from hypothesis import strategies as st
 from scipy.sparse import coo_array, csr_array, csr_matrix, random_array
 
 from idxbench.errors import DataError
-from idxbench.models import factorization
-from idxbench.models.factorization import GAUGES, factor_regularized, factorize, product_regularized, truncated_svd
+from idxbench.models import svd
+from idxbench.models.factorization import GAUGES, factor_regularized, factorize, product_regularized
+from idxbench.models.svd import truncated_svd
 
 
 def matrix(n=40, p=12, seed=0):
@@ -178,7 +179,7 @@ def test_sparse_and_dense_agree():
 def test_arpack_agrees_with_lapack(monkeypatch):
     X = matrix(200, 80, seed=1)
     exact = truncated_svd(X, 6)
-    monkeypatch.setattr(factorization, "_DENSE_ENTRIES", 100)
+    monkeypatch.setattr(svd, "_DENSE_ENTRIES", 100)
     for given_matrix in (X, csr_array(X)):
         iterated = truncated_svd(given_matrix, 6)
         np.testing.assert_allclose(iterated[1], exact[1], rtol=1e-13)
@@ -190,7 +191,7 @@ def test_arpack_agrees_with_lapack(monkeypatch):
 
 def test_most_of_the_rank_is_never_left_to_arpack(monkeypatch):
     X = matrix(20, 12)
-    monkeypatch.setattr(factorization, "_DENSE_ENTRIES", 1)
+    monkeypatch.setattr(svd, "_DENSE_ENTRIES", 1)
     np.testing.assert_array_equal(truncated_svd(csr_array(X), 12)[1], np.linalg.svd(X, full_matrices=False)[1])
 
 

@@ -136,3 +136,48 @@ def test_all_mistakes_are_told_at_once():
     with pytest.raises(DataError, match="n_users") as caught:
         simulate(0, 0, 0)
     assert len(caught.value.problems) == 3
+
+
+def test_shares_of_clusters():
+    result = simulate(1, 20_000, 3, cluster_shares=(2.0, 0.0, 6.0), seed=1)
+    assert np.bincount(result.item_clusters, minlength=3) / 20_000 == pytest.approx([0.25, 0.0, 0.75], abs=0.02)
+
+
+def test_equal_shares_are_another_draw_of_the_same_distribution():
+    clusters = simulate(1, 20_000, 4, cluster_shares=(1, 1, 1, 1)).item_clusters
+    assert np.bincount(clusters) / 20_000 == pytest.approx(np.full(4, 0.25), abs=0.02)
+
+
+def test_normalized_popularity_makes_clusters_alike():
+    # One steep cluster and flat ones, differing by their random exponents: unnormalised, flat ones take nearly all.
+    given_parameters = {"n_users": 20_000, "n_items": 300, "n_clusters": 3, "beta_range": (0.0, 3.0)}
+    shares = {}
+    for normalize in (False, True):
+        result = simulate(
+            **given_parameters, count_exponent=40.0, dirichlet_alpha=1e6, normalize_popularity=normalize, seed=4
+        )
+        taken = np.bincount(result.item_clusters[result.interactions.indices], minlength=3)
+        shares[normalize] = taken / taken.sum()
+    assert shares[True] == pytest.approx(np.full(3, 1 / 3), abs=0.02)
+    assert shares[False].min() < 0.1
+
+
+def test_most_items_of_a_user():
+    counts = np.diff(simulate(5_000, 60, 3, max_count=4, seed=2).interactions.indptr)
+    assert set(counts.tolist()) == {1, 2, 3, 4}
+    assert same(simulate(**SMALL, max_count=60), simulate(**SMALL))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"cluster_shares": (1.0, 1.0)}, "3 finite numbers, none negative, not all 0"),
+        ({"cluster_shares": (0.0, 0.0, 0.0)}, "not all 0"),
+        ({"cluster_shares": (1.0, -1.0, 1.0)}, "none negative"),
+        ({"max_count": 61}, "1 to 60, the number of items"),
+        ({"max_count": 0}, "1 to 60"),
+    ],
+)
+def test_refuses_shares_and_counts_that_are_none(wrong, message):
+    with pytest.raises(DataError, match=message):
+        simulate(**SMALL, **wrong)

@@ -10,7 +10,9 @@ from idxbench.data.dataset import Dataset
 from idxbench.data.sources.ratings import Ratings, read_ratings
 from idxbench.data.sources.simulated import zero_dims_notices
 from idxbench.errors import DataError, Problem
-from idxbench.models.factorization import GaugeName, Objective, factorize
+from idxbench.models.factorization import GaugeName, Objective
+from idxbench.models.fitting import ModelChoice, fit_models
+from idxbench.models.preparation import PAPER_EXPONENT, Weighting
 from idxbench.records import Notice
 
 Center = Literal["none", "global"]
@@ -38,6 +40,9 @@ def factorized(
     regularization: float | None = None,
     gauge: GaugeName | NDArray[Any] = "I",
     center: Center = "none",
+    weighting: Weighting = "none",
+    popularity_exponent: float = PAPER_EXPONENT,
+    standardize: bool = False,
 ) -> tuple[Dataset, NDArray[np.int64] | None, NDArray[np.int64] | None]:
     """Factorize the ratings matrix of a file, zeros standing for missing ratings.
 
@@ -55,6 +60,9 @@ def factorized(
         ``global`` subtracts the mean of all ratings from those there are, so that a missing rating stands
         for an average one and not for the worst. On MovieLens ``none`` retrieves better (recall@20 .334
         against .239): that a film was rated at all says more than by how much.
+    weighting, popularity_exponent, standardize
+        See `idxbench.models.preparation.prepare`; done after centring. The popularity of an item is the number
+        of its ratings.
 
     Returns
     -------
@@ -83,15 +91,15 @@ def factorized(
                 "lower the rank",
             )
         )
-    strength = DEFAULT_REGULARIZATION.get((objective, center), 0.0) if regularization is None else regularization
-    X = _matrix(table, center)
-    model = factorize(X, rank, objective=objective, regularization=strength, gauge=gauge)
+    choice = ModelChoice(objective, rank, regularization, gauge, weighting, popularity_exponent, standardize)
+    defaults = {number: strength for (number, way), strength in DEFAULT_REGULARIZATION.items() if way == center}
+    model = next(fit_models(_matrix(table, center), (choice,), defaults))
     if model.n_zero_dims == rank:
         raise DataError(
             Problem(
                 f"{ratings}: regularization",
                 f"below the largest singular value, {model.singular_values[0]:.4g}",
-                f"{strength:g}, which leaves every dimension at zero",
+                f"{model.regularization:g}, which leaves every dimension at zero",
                 "lower the regularization",
             )
         )
