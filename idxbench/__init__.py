@@ -17,10 +17,12 @@ if TYPE_CHECKING:
     from idxbench.strategies.catalogue import transform
     from idxbench.truth.exact import ExactIndex, exact_topk
     from idxbench.truth.similarity import similarity
+    from idxbench.verdicts.diagnose import diagnose
 
 _HOMES = {
     "ExactIndex": "idxbench.truth.exact",
     "Run": "idxbench.records",
+    "diagnose": "idxbench.verdicts.diagnose",
     "exact_topk": "idxbench.truth.exact",
     "kmeans": "idxbench.measures.kmeans",
     "load_run": "idxbench.records",
@@ -34,6 +36,7 @@ __all__ = [
     "ExactIndex",
     "Run",
     "__version__",
+    "diagnose",
     "exact_topk",
     "kmeans",
     "load_run",

@@ -83,9 +83,17 @@ def _silence() -> None:
 
 
 def _add_commands() -> None:
-    from idxbench.cli import convert, init, report, run, truth
+    from idxbench.cli import compare, convert, diagnose, init, report, run, truth
 
-    modules = {"run": run, "report": report, "truth": truth, "init": init, "convert": convert}
+    modules = {
+        "run": run,
+        "diagnose": diagnose,
+        "report": report,
+        "truth": truth,
+        "compare": compare,
+        "init": init,
+        "convert": convert,
+    }
     for name, module in modules.items():
         app.command(name)(_guarded(module.command))
 
