@@ -8,6 +8,7 @@ import numpy as np
 from idxbench.bench.arms import measure_indexes
 from idxbench.bench.embed import Embedded, rank_notice
 from idxbench.bench.figures import Where
+from idxbench.bench.gauge import gauge_rows
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import Plan
 from idxbench.bench.retrieve import Reference, StrategyResult, measure_strategy, truth_time_row
@@ -82,7 +83,8 @@ def _strategy(session: Session, embedded: Embedded, truths: TruthSource, referen
             "fitted": embedded.facts,
         }
     )
-    session.directory.append({"kind": "strategy", "strategy": space.name}, result.rows)
+    rows = [*result.rows, *gauge_rows(embedded, session.threads)]
+    session.directory.append({"kind": "strategy", "strategy": space.name}, rows)
     return result
 
 

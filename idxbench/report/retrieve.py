@@ -147,6 +147,7 @@ def indexes_table(run: Run) -> Table:
     kind = figures.only_kind()
     swept = figures.swept()
     k = run.info["config"]["k"][0]
+    gauged = swept and any(row.metric == "gauge_imbalance" for row in figures.rows)
     table = make_table(
         "Indexes" + (f": {kind}" if kind else ""),
         [
@@ -155,10 +156,17 @@ def indexes_table(run: Run) -> Table:
             ("build s", "right"),
             ("size MB", "right"),
             ("peak MB", "right"),
+            *([("gauge", "right")] if gauged else []),
             *([("unreachable", "right"), (f"ceiling@{k}", "right")] if swept else []),
         ],
         f"Built with {how}. Size: as saved, vectors included. Peak: memory of a fresh process while building, above "
         "what it held before, the vectors to be indexed among it."
+        + (
+            " Gauge: how far coordinates compared by dot are from balanced, in decades (0 balanced, above .2 strongly "
+            "off)."
+            if gauged
+            else ""
+        )
         + (
             " Unreachable: items that no query can return at any ef. Ceiling: share of the task reference's top "
             "answers that are reachable; no ef gets task recall beyond it."
@@ -175,10 +183,16 @@ def indexes_table(run: Run) -> Table:
                 significant(row.value),
                 megabytes(figures.value(row, "index_bytes")),
                 megabytes(None if peak is None else peak.value) + ("~" if peak and peak.reference else ""),
+                *([share(_gauge(figures, row.strategy))] if gauged else []),
                 *([share(figures.value(row, "unreachable_share"))] if swept else []),
                 *([share(figures.value(row, "recall_ceiling", "task", k=k))] if swept else []),
             )
     return table
+
+
+def _gauge(figures: Figures, strategy: str) -> float | None:
+    row = figures.of(strategy, "gauge_imbalance")
+    return None if row is None else row.value
 
 
 def _threads(run: Run) -> str:

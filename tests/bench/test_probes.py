@@ -92,6 +92,33 @@ def test_probes_are_in_no_decision_and_no_advice(run):
     assert not list((run.path).glob("work*"))
 
 
+def test_runs_say_how_far_coordinates_are_from_balanced(run):
+    """Isotropic Gaussians are nearly balanced as they come, and what was balanced on other queries stays so."""
+    found = {row.strategy: row for row in run.measurements if row.metric == "gauge_imbalance"}
+    assert set(found) == {"raw", "balanced"}
+    assert all(row.value < 0.08 and row.unit == "decades" for row in found.values())
+
+
+def test_a_scaled_axis_shows_in_the_gauge(tmp_path):
+    """By hand: one of 4 axes times 100 is 2 decades off, the others none: a deviation of 2 sqrt(3) / 4."""
+    rng = np.random.default_rng(0)
+    np.save(tmp_path / "items.npy", rng.normal(size=(4000, 4)).astype("f4"))
+    np.save(tmp_path / "queries.npy", rng.normal(size=(4000, 4)).astype("f4"))
+    made = idxbench.run(
+        {
+            "data": {"items": str(tmp_path / "items.npy"), "queries": str(tmp_path / "queries.npy"),
+                     "trained_with": "dot"},
+            "tasks": ["retrieve"],
+            "strategy": [{"transform": {"kind": "rescaled", "axis": 0, "factor": 100.0}}, {"transform": "normalized"}],
+            "index": [{"kind": "exact"}],
+            "measure": {"rounds": 1, "queries": 50},
+        },
+        out=tmp_path / "out",
+    )  # fmt: skip
+    (row,) = [row for row in made.measurements if row.metric == "gauge_imbalance"]
+    assert row.value == pytest.approx(2 * np.sqrt(3) / 4, abs=0.06)
+
+
 def test_every_probe_has_its_lines_in_the_tables(run):
     from rich.console import Console
 
