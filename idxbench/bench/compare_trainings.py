@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from idxbench.bench.cluster import Clustered, cluster_rows
 from idxbench.bench.figures import Where
 from idxbench.bench.progress import Advance, Progress, Silent
+from idxbench.bench.similar import NeighborTask, item_neighbors
 from idxbench.bench.trainings_files import TRAINED, Training, Trainings, TrainingsRequest, read_trainings
 from idxbench.config.schema import Similarity
 from idxbench.errors import DataError, Problem
@@ -18,8 +19,8 @@ from idxbench.linalg.factors import qr_factor
 from idxbench.machine import resolve_threads
 from idxbench.measures.intervals import Estimate, mean_interval
 from idxbench.measures.kmeans import PreparedItems
-from idxbench.measures.neighbors import chance_overlap, exclude_self, overlap
-from idxbench.measures.trainings import Compared, norm_correlation, procrustes, score_drift
+from idxbench.measures.neighbors import chance_overlap, overlap
+from idxbench.measures.trainings import Compared, norm_correlation, procrustes, score_drift, vector_change
 from idxbench.pool import single_threaded_blas
 from idxbench.records import Measurement, Notice
 from idxbench.strategies.score_corr import score_corr
@@ -136,7 +137,7 @@ def _spaces(loaded: Trainings, trained: Similarity, dual: bool, threads: int) ->
     if trained != "cosine":
         yield Space("raw", trained, base.items, new.items)
     both = (base.queries, new.queries)
-    asked = [queries for queries in both if queries is not None and len(queries) >= FEWEST_QUERIES]
+    asked = [queries for queries in both if queries is not None and np.any(queries, axis=1).sum() >= FEWEST_QUERIES]
     if dual and len(asked) == 2:
         mapped = [score_corr(side.items, asked[i], threads=threads).items for i, side in enumerate((base, new))]
         yield Space("score_corr", "cosine", mapped[0], mapped[1], estimated=True)
@@ -177,11 +178,15 @@ def _neighbor_rows(
     """Compare the neighbours that items have in both trainings, and by both halves of the queries of each."""
     n_items = len(space.base)
     rng = np.random.default_rng(request.seed)
-    asking = np.sort(rng.choice(n_items, min(request.sample, n_items), replace=False)).astype(np.int64)
+    # Zero rows are as near to everything as to each other: the lowest ids would look like neighbours kept.
+    alive = np.flatnonzero(np.any(loaded.base.items, axis=1) & np.any(loaded.new.items, axis=1))
+    alive = alive if len(alive) else np.arange(n_items)
+    asking = np.sort(rng.choice(alive, min(request.sample, len(alive)), replace=False)).astype(np.int64)
 
     def shared(sides: Iterable[NDArray[np.float32]]) -> Estimate:
         # One side at a time: mapped items are as large as the items.
-        near = [_neighbors(items, space.similarity, asking, k, threads) for items in sides]
+        task = NeighborTask(asking, n_items, k, k)
+        near = [item_neighbors(items, space.similarity, task, threads) for items in sides]
         return mean_interval(overlap(*near), seed=request.seed)
 
     place = space.where.at(k)
@@ -203,14 +208,6 @@ def _halves(side: Training, seed: int, threads: int) -> Iterator[NDArray[np.floa
     middle = len(order) // 2
     for half in (np.sort(order[:middle]), np.sort(order[middle:])):
         yield score_corr(side.items, np.asarray(side.queries[half]), threads=threads).items
-
-
-def _neighbors(
-    items: NDArray[np.float32], by: Similarity, asking: NDArray[np.int64], k: int, threads: int
-) -> NDArray[np.int64]:
-    index = ExactIndex(items, by, threads=threads, keep=False)
-    ids, _ = index.search(np.asarray(items[asking]), k + 1)
-    return exclude_self(ids, asking, k)
 
 
 def _starts(space: Space, request: TrainingsRequest, threads: int) -> list[NDArray[np.int64]]:
@@ -266,7 +263,7 @@ def _shape_rows(loaded: Trainings, seed: int, threads: int) -> Iterator[Measurem
         ("rotation_residual", found.residual),
         ("rotation_factor", found.scale),
         ("rotation_shift", found.shift),
-        ("vector_change", found.change),
     ):
         yield place.value(metric, value, n=found.n, reference="base")
+    yield place.value("vector_change", vector_change(base.items, new.items), n=len(base.items), reference="base")
     yield place.value("rotation_residual", found.chance, n=found.n, reference="chance")

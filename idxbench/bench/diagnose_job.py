@@ -3,7 +3,7 @@
 import time
 from dataclasses import dataclass
 
-from idxbench.bench.neighborhood import Neighborhood, Side, examine_samples
+from idxbench.bench.neighborhood import FEWEST_QUERIES, Neighborhood, Side, examine_samples
 from idxbench.bench.patient import Patient
 from idxbench.bench.progress import Progress, Silent
 from idxbench.data.check import check_widths
@@ -76,7 +76,9 @@ def examine(patient: Patient, *, threads: int | None = None, progress: Progress 
         if patient.queries is not None:
             asked = Side.read(patient.queries, where["queries"], settings, used)
         advance(1)
-    balancing = None if asked is None else canonical(items.triangle, asked.triangle, 0.5)
+    # One query holds one value in every direction: nothing is known of how queries spread.
+    known = asked is not None and asked.shape.n_rows - asked.shape.zero_rows >= FEWEST_QUERIES
+    balancing = canonical(items.triangle, asked.triangle, 0.5) if asked is not None and known else None
     # Threads of BLAS would wait for each other: 5 s in place of 4 at 1,000,000 x 64, more on a busy machine.
     with progress.stage("search samples", 1) as advance, single_threaded_blas():
         near = examine_samples(patient, items, asked, balancing, used)
@@ -85,7 +87,7 @@ def examine(patient: Patient, *, threads: int | None = None, progress: Progress 
         patient,
         items.shape,
         None if asked is None else asked.shape,
-        None if asked is None else gauge_imbalance(items.triangle, asked.triangle),
+        gauge_imbalance(items.triangle, asked.triangle) if asked is not None and known else None,
         None if balancing is None else balancing.rank,
         None if balancing is None else directions_holding(balancing.values, 0.99),
         balancing,

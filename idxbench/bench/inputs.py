@@ -107,6 +107,11 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
     return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_queries, notices, fit_queries)
 
 
+def splits_queries(config: Config) -> bool:
+    """Tell whether a strategy is fitted on queries, which then can't be asked."""
+    return any(needs_queries(spec) for one in config.strategy for spec in one.transform)
+
+
 def split_queries(dataset: Dataset, config: Config) -> tuple[Dataset, NDArray[Any] | None]:
     """Choose the queries to ask, and where a strategy is fitted on queries, others for that: half, or what is left.
 
@@ -116,7 +121,7 @@ def split_queries(dataset: Dataset, config: Config) -> tuple[Dataset, NDArray[An
         One query can't be both.
     """
     queries = dataset.queries
-    if queries is None or not any(needs_queries(spec) for one in config.strategy for spec in one.transform):
+    if queries is None or not splits_queries(config):
         return sample_queries(dataset, config.measure.queries, config.seed)[0], None
     half = len(queries) // 2
     if half == 0:

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from idxbench.config.recover import Recover
 from idxbench.data.dataset import Labels
+from idxbench.errors import DataError
 from idxbench.measures.recovery import sample_labelled
 from idxbench.strategies.catalogue import Space
 from idxbench.truth.similarity import similarity
@@ -64,7 +65,10 @@ class Panels:
             self._cosines[model] = self._cosine(items)
             return
         for space in self.spaces:
-            self._cosines[space.name] = self._cosine(vectors(space))
+            try:
+                self._cosines[space.name] = self._cosine(vectors(space))
+            except DataError:
+                continue  # the task itself tells why
 
     def _cosine(self, items: NDArray[Any]) -> NDArray[np.float32]:
         chosen = np.ascontiguousarray(items[self._rows])

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from idxbench.bench.inputs import check_shapes, check_sizes, check_transforms
+from idxbench.bench.inputs import check_shapes, check_sizes, check_transforms, splits_queries
 from idxbench.bench.plan import Plan, check_extras, make_plan
 from idxbench.bench.runner import Request
 from idxbench.config.schema import Config, FilesData, GaussianData
@@ -51,6 +51,8 @@ def preview(request: Request) -> Preview:
         n_items, n_queries, n_dims = data.n_items, data.n_queries, data.n_dims
         check_sizes(config, request.config_name, n_items, n_queries)
         check_transforms(config, request.config_name, n_dims)
+    if n_queries is not None and splits_queries(config):
+        n_queries //= 2
     if n_queries is not None and config.measure.queries:
         n_queries = min(n_queries, config.measure.queries)
     plan = make_plan(config, request.only, has_queries=n_queries != 0)

@@ -73,6 +73,11 @@ def check_probes(probes: Sequence[Probe], inputs: Inputs) -> None:
         if probe.kind == "axis" and probe.axis >= n_dims:
             expected = f"0 to {n_dims - 1}, an axis of the items"
             problems.append(Problem(f"probe[{position}].axis", expected, str(probe.axis)))
+    points = [(probe.label, strength) for probe in probes for strength in probe.strength]
+    problems += [
+        Problem("probe", "each change once", f"{label} at strength {strength:g} twice", "more seeds in one probe")
+        for label, strength in dict.fromkeys(point for point in points if points.count(point) > 1)
+    ]
     if probes and inputs.trained_with in ("cosine", "l2"):
         problems.append(
             Problem(

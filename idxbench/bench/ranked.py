@@ -46,8 +46,11 @@ class Lists:
 
     def take(self, rows: Ids) -> "Lists":
         """Return the lists of some rows."""
-        lists = self.padded(rows)
-        return Lists(np.concatenate([[0], np.cumsum(self.sizes[rows])]).astype(np.int64), lists[lists >= 0])
+        # Not by way of `padded`: one long list would pad them all.
+        sizes = self.sizes[rows]
+        starts = np.concatenate([[0], np.cumsum(sizes)]).astype(np.int64)
+        places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], sizes)
+        return Lists(starts, self.ids[places])
 
 
 def group(rows: NDArray[Any], ids: NDArray[Any], n_rows: int) -> Lists:

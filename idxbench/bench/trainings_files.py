@@ -217,7 +217,7 @@ def _taken(vectors: NDArray[Any], rows: NDArray[np.int64]) -> NDArray[Any]:
 def _notices(sides: tuple[_Read, _Read], items: Joined, queries: Joined | None) -> Iterator[Notice]:
     for side in sides:
         if side.n_zero:
-            text = f"{side.n_zero:,} items in {side.rows.where} are zero vectors: their cosine with everything is 0"
+            text = f"{side.n_zero:,} items in {side.rows.where} are zero vectors: they ask for no neighbours here"
             yield Notice("zero-items", text)
     if 2 * items.n_joined < max(items.n_base, items.n_new):
         text = f"only {items.n_joined:,} of {items.n_base:,} and {items.n_new:,} items are in both trainings"

@@ -172,7 +172,7 @@ class _Judge:
         crossed = self.session.facts["validation"].setdefault("cross_fitted", [])
         crossed.append(one.space.name)
         folder = self.session.directory.work / "unseen"
-        for fold in range(of.n_folds):
+        for fold in np.unique(folds).tolist():  # fewer than n_folds where there are fewer pairs
             kept_out = pair_keys(of.pairs.take(of.folds == fold), n_items)
             transforms: list[TransformSpec] = []
             for position, spec in enumerate(one.space.transforms):

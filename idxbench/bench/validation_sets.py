@@ -169,8 +169,20 @@ def _rows(config: Config, inputs: Inputs, validation: Validation) -> _Rows:
     if validation.names is not None:
         item_names = read_names(validation.names.path, n_items, key=validation.names.key)
     if validation.query_names is not None:
+        if config.data.holdout:
+            raise ConfigError(
+                Problem(
+                    "validation.query_names",
+                    "none beside data.holdout: queries are items, and go by the names of items",
+                    str(validation.query_names.path),
+                )
+            )
         query_names = read_names(validation.query_names.path, n_given, key=validation.query_names.key, what="queries")
-    return _Rows(_places(split.items[:, 0], n_items), _places(asked, n_given), item_names, query_names)
+    query_places = _places(asked, n_given)
+    if config.data.holdout and split.queries is not None:
+        # Items ask: they go by the rows of the file, and by the names of items.
+        query_places, query_names = _places(split.queries[asked, 0], n_items), item_names
+    return _Rows(_places(split.items[:, 0], n_items), query_places, item_names, query_names)
 
 
 def _places(kept: NDArray[Any], n_rows: int) -> Ids:

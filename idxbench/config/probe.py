@@ -6,7 +6,7 @@ from pydantic import BeforeValidator, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from idxbench.config.base import Seed, Table, one_or_many
-from idxbench.config.transforms import Mixed, Rescaled, Shifted, Transforms, TransformSpec
+from idxbench.config.transforms import Mixed, Rescaled, Shifted, Transforms, TransformSpec, describe_transform
 
 Kind = Literal["diagonal", "axis", "dense", "shift"]
 Strengths = Annotated[
@@ -40,7 +40,7 @@ class Probe(Table):
     def label(self) -> str:
         """What tables call it: ``diagonal``, ``axis 3 then balanced``."""
         name = f"axis {self.axis}" if self.kind == "axis" else self.kind
-        return f"{name} then {'+'.join(spec.kind for spec in self.then)}" if self.then else name
+        return f"{name} then {'+'.join(map(describe_transform, self.then))}" if self.then else name
 
     @property
     def keeps_scores(self) -> bool:

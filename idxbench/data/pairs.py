@@ -28,7 +28,7 @@ class Names:
     Parameters
     ----------
     rows
-        The row of each name, the first where a name repeats; None where rows are called by their number.
+        The row of each name; None where rows are called by their number.
     n_rows
         How many rows there are.
     """
@@ -178,7 +178,13 @@ def read_names(path: Path, n_rows: int, *, key: str | None = None, what: str = "
         raise DataError(
             Problem(str(path), f"{n_rows} names, one per row of {what}", f"{len(names)}", "name the rows of the file")
         )
-    return named_rows(names)
+    found = named_rows(names)
+    if found.rows is not None and len(found.rows) < len(names):
+        first = next(name for row, name in enumerate(names) if found.rows[name] != row)
+        where = ", ".join(str(row) for row, name in enumerate(names) if name == first)[:60]
+        told = f"{first!r} in rows {where}"
+        raise DataError(Problem(str(path), "a different name in every row", told, "name another column"))
+    return found
 
 
 def named_rows(names: Sequence[str]) -> Names:

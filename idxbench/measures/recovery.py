@@ -165,7 +165,7 @@ def supervised_map(
     """
     from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 
-    # A constant axis tells nothing, and its deviation of 0 would be divided by.
+    # A constant axis tells nothing; where all are, there is nothing to fit.
     alive = np.ptp(items[rows], axis=0) > 0
     if not alive.any():
         return np.zeros((len(others), 1))

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.data.joined import Joined
-from idxbench.data.rows import row_norms
+from idxbench.data.rows import block_rows, row_norms
 from idxbench.errors import DataError, Problem
 from idxbench.linalg.norms import norms
 from idxbench.records import Measurement, Notice
@@ -107,8 +107,6 @@ class Procrustes:
     shift
         How far the mean of the new rows is from where the rotation and the factor put that of the base rows, over
         the root mean square of the norms of the new rows.
-    change
-        Squared length of the differences, row by row as they are, over that of the new rows: 0 for equal vectors.
     n
         How many rows were fitted.
     """
@@ -117,7 +115,6 @@ class Procrustes:
     chance: float
     scale: float
     shift: float
-    change: float
     n: int
 
 
@@ -181,13 +178,31 @@ def procrustes(base: NDArray[Any], new: NDArray[Any], seed: int = 0) -> Procrust
     size = float((two**2).sum())
     centers = one.mean(axis=0), two.mean(axis=0)
     a, b = one - centers[0], two - centers[1]
-    change = float(((two - one * (unit / new_unit)) ** 2).sum()) / size if size > 0 else math.nan
     if len(rows) < 3 or np.abs(a).max() <= CONSTANT or np.abs(b).max() <= CONSTANT:
-        return Procrustes(math.nan, math.nan, math.nan, math.nan, change, len(rows))
+        return Procrustes(math.nan, math.nan, math.nan, math.nan, len(rows))
     residual, scale, rotation = _fit(a, b)
     chance, _, _ = _fit(a, b[rng.permutation(len(b))])
     shift = float(np.linalg.norm(centers[1] - scale * (centers[0] @ rotation))) / math.sqrt(size / len(rows))
-    return Procrustes(residual, chance, scale * new_unit / unit, shift, change, len(rows))
+    return Procrustes(residual, chance, scale * new_unit / unit, shift, len(rows))
+
+
+def vector_change(base: NDArray[Any], new: NDArray[Any]) -> float:
+    """Return the squared length of the differences of all rows, as they are, over that of the new rows.
+
+    0 for equal vectors; NaN where all new rows are zero. Missing columns count as zeros.
+    """
+    apart = size = 0.0
+    width = max(base.shape[1], new.shape[1])
+    step = block_rows(width)
+    for start in range(0, len(base), step):
+        sides = []
+        for side in (base, new):
+            rows = np.zeros((len(side[start : start + step]), width))
+            rows[:, : side.shape[1]] = side[start : start + step]
+            sides.append(rows)
+        apart += float(((sides[1] - sides[0]) ** 2).sum())
+        size += float((sides[1] ** 2).sum())
+    return apart / size if size > 0 else math.nan
 
 
 def norm_correlation(base: NDArray[Any], new: NDArray[Any], *, threads: int | None = None) -> float:

@@ -200,7 +200,8 @@ def ranked_gains(found: NDArray[np.int64], hits: NDArray[np.bool_], n_relevant: 
     """
     worth = 1.0 / np.log2(np.arange(2, k + 2))
     earned = ((hits & (found >= 0))[:, :k] * worth).sum(axis=1)
-    return np.asarray(earned / np.cumsum(worth)[np.minimum(n_relevant, k) - 1])
+    # A sum and a cumulative sum round differently: a perfect list must not be above 1.
+    return np.asarray(np.minimum(earned / np.cumsum(worth)[np.minimum(n_relevant, k) - 1], 1.0))
 
 
 def chance_ndcg(n_relevant: NDArray[Any], n_candidates: NDArray[Any], k: int) -> Values:

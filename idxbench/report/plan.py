@@ -23,6 +23,10 @@ def print_plan(preview: Preview, console: Console) -> None:
     extra = [task for task, table in tables.items() if table]
     tasks: list[str] = [*plan.tasks, *extra]
     console.print(f"tasks: {', '.join(tasks)}\n")
+    if config.probe:
+        points = sum(len(probe.strength) * probe.seeds for probe in config.probe)
+        again = points + max(probe.seeds for probe in config.probe)
+        console.print(f"probes: {points} changes of coordinates; every index is built {again} times for them\n")
     rounds = config.measure.rounds
     swept = any(search for build in plan.builds for search in build.searches)
     title = f"{plan.n_cells} cells: {len(plan.builds)} builds" + (", each searched at every ef" if swept else "")

@@ -18,8 +18,8 @@ def share(value: float | None, digits: int = 3) -> str:
     """Write a share without its leading zero: ``.953``; ``–`` where there is none."""
     if value is None or math.isnan(value):
         return "–"
-    # Rounding must not promise what was not measured: .9996 is not 1.000.
-    if value < 1.0 and round(value, digits) == 1.0:
+    # Rounding must not promise what was not measured: .9996 is not 1.000. What arithmetic leaves of a 1 is one.
+    if value < 1.0 - 1e-7 and round(value, digits) == 1.0:
         value = 1.0 - 10.0**-digits
     text = f"{value:.{digits}f}"
     # A difference that rounds to nothing has no sign.

@@ -23,8 +23,8 @@ from idxbench.strategies.transforms import FitContext, Linear, Mapped, treats_al
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)
 # Random pairs per pair that is known to be alike, where there are no grades.
 CONTRASTS = 4
-# More pairs would take room and tell hardly more about one weight per axis.
-MOST_PAIRS = 1 << 16
+# More pairs, or numbers of them, would take room and tell hardly more about one weight per axis.
+MOST_PAIRS, MOST_NUMBERS = 1 << 16, 1 << 24
 FEWEST_PAIRS = 10
 
 
@@ -100,8 +100,10 @@ def learned_pairs(spec: Learned, n_items: int) -> Pairs:
 
 def _graded(spec: Learned, pairs: Pairs, items: Mapped, axes: NDArray[np.float64]) -> _Graded:
     rng = np.random.default_rng(spec.seed)
-    if len(pairs.left) > MOST_PAIRS:
-        pairs = pairs.take(np.sort(rng.choice(len(pairs.left), MOST_PAIRS, replace=False)))
+    per_pair = axes.shape[1] * (1 if pairs.grades is not None else 1 + CONTRASTS)
+    most = max(FEWEST_PAIRS, min(MOST_PAIRS, MOST_NUMBERS // per_pair))
+    if len(pairs.left) > most:
+        pairs = pairs.take(np.sort(rng.choice(len(pairs.left), most, replace=False)))
     if pairs.grades is None:
         n = len(pairs.left)
         one, other = rng.integers(0, len(items), (2, CONTRASTS * n))

@@ -34,7 +34,7 @@ def _free(e: Examined, codes: set[str]) -> list[Suggestion]:
     if not with_queries:
         found.append(Suggestion(("item_white",), "dot", "every score kept, and it needs no queries to fit"))
     if "unreachable-risk" in codes:
-        found.append(Suggestion(("augmented",), "l2", "every ranking kept, items of small norm linked"))
+        found.append(Suggestion(("augmented",), "l2", "links items of small norm, often at a price in recall"))
     if with_queries:
         found.append(Suggestion(("score_corr",), "cosine", "the item-item similarity that training determines"))
         if "common-shift" in codes:
@@ -48,7 +48,7 @@ def _fixed(e: Examined, codes: set[str]) -> list[Suggestion]:
     trained, found = e.patient.trained_with, []
     if trained in ("dot", "unknown"):
         if "unreachable-risk" in codes:
-            found.append(Suggestion(("augmented",), "l2", "every ranking kept, items of small norm linked"))
+            found.append(Suggestion(("augmented",), "l2", "links items of small norm, often at a price in recall"))
         found.append(Suggestion(("normalized",), "cosine", "determined, too: another question"))
     if trained == "unknown":
         found.append(Suggestion(("raw",), "l2", "determined, too: another question"))

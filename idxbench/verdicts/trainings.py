@@ -72,7 +72,7 @@ def judge_trainings(compared: Compared) -> TrainingsVerdict:
         return TrainingsVerdict(
             "floors-too-low",
             "cannot tell: floors too low: two halves of the queries of one training agree on "
-            f"{_told(_floor(compared))} of its neighbours, below {MEASURABLE_FLOOR}, and {few}; "
+            f"{_told(_floor(compared))} of its neighbours, which vouches for nothing, and {few}; "
             "give more queries, or the same ones in both",
         )
     return TrainingsVerdict("too-few-rows", f"cannot tell: too few rows: {_evidence(compared)}")
@@ -102,6 +102,9 @@ def _invariant(compared: Compared) -> Standing:
         return "kept" if found.value >= KEPT and found.low >= MOSTLY else "noisy"
     # An interval that reaches far below, or up to the floor, comes from too few items.
     if found.value >= KEPT * floor:
+        if floor < MOSTLY:
+            # Beside so low a floor anything looks kept.
+            return "kept" if found.value >= KEPT and found.low >= MOSTLY else "noisy"
         return "kept" if found.low >= MOSTLY * floor else "unclear"
     return "moved" if found.high < floor else "unclear"
 
@@ -115,9 +118,11 @@ def _same_shape(compared: Compared) -> TrainingsVerdict | None:
         return None
     factor = compared.value("rotation_factor")
     scaled = f" and a factor of {factor:.4g}" if abs(factor - 1) > 1e-3 else ""
+    fitted = compared.of("rotation_residual", "", "")
+    over = f" over {fitted.n:,} rows" if fitted is not None else ""
     return TrainingsVerdict(
         "only-rotation",
-        f"only a rotation{scaled} of the items: {residual:.1g} of their squared length is left unexplained "
+        f"only a rotation{scaled} of the items: {residual:.1g} of their squared length is left unexplained{over} "
         f"(rows in random order: {_told(compared.value('rotation_residual', reference='chance'))}); "
         f"neighbours by cosine, dot and l2 are comparable{_shared_scores(compared)}",
     )
@@ -130,7 +135,7 @@ def _equal(compared: Compared) -> str:
 
 
 def _shared_scores(compared: Compared) -> str:
-    if _scores(compared) == "unknown":
+    if _scores(compared) in ("unknown", "unclear"):
         return "; no scores were compared"
     return f"; {_kept_scores(compared)}"
 

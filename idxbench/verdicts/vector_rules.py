@@ -49,7 +49,7 @@ def unreachable(e: Examined) -> Finding | None:
     )
     if not math.isnan(found.unlinked_answers):
         text += f" Of the queries' true answers {percent(found.unlinked_answers)} are such items."
-    advice = "see the ceiling in 'idxbench run'; 'augmented' by l2 keeps every ranking and links them"
+    advice = "see the ceiling in 'idxbench run'; 'augmented' by l2 may link them, at a price in recall at small ef"
     if not costly:
         advice = f"may cost nothing; {advice}"
     numbers = {"unlinked_items": found.unlinked_items}
@@ -96,11 +96,12 @@ def rank_deficient(e: Examined) -> Finding | None:
     scored = rank if e.score_rank is None else min(rank, e.score_rank)
     holding = e.directions
     limit = e.patient.settings.collapsed
-    collapsed = max(scored, 1) / width < limit or (holding is not None and max(holding, 1) / width < limit)
+    shares = [max(one, 1) / width for one in (scored, holding) if one is not None]
+    collapsed = e.items.n_rows >= width and min(shares) < limit
     if scored >= min(width, e.items.n_rows) and not collapsed:
         return None
     told = f"Items span {rank} of {width} dimensions"
-    if e.queries is not None:
+    if e.queries is not None and e.score_rank is not None:
         told += f", queries {e.queries.rank}, and scores vary in {e.score_rank}"
         told += f"; {holding} hold 99% of them" if holding else ""
     numbers = {"rank_items": float(rank), "n_dims": float(width)}
@@ -166,7 +167,8 @@ def side_findings(e: Examined, name: str, side: Shape) -> Iterator[Finding]:
             "they cost memory and nothing else: drop them on both sides",
             {"dead_columns": float(len(side.dead_columns))},
         )  # fmt: skip
-    if side.constant_columns:
+    # One row holds one value in every column.
+    if side.constant_columns and n > 1:
         yield _bias(name, side)
 
 

@@ -133,6 +133,19 @@ def test_every_probe_has_its_lines_in_the_tables(run):
     assert "rankings" in text
 
 
+def test_each_change_is_asked_for_once():
+    twice = [{"kind": "diagonal", "strength": [0.5]}, {"kind": "diagonal", "strength": [0.25, 0.5], "seed": 9}]
+    with pytest.raises(ConfigError, match=r"diagonal at strength 0\.5 twice"):
+        check_probes(parse_config({"data": {"source": "digits"}, "probe": twice}).probe, _inputs("dot"))
+    repairs = [
+        {"kind": "axis", "strength": 10.0, "then": {"kind": "rescaled", "axis": 0, "factor": factor}}
+        for factor in (0.1, 10.0)
+    ]
+    probes = parse_config({"data": {"source": "digits"}, "probe": repairs}).probe
+    check_probes(probes, _inputs("dot"))
+    assert len({probe.label for probe in probes}) == 2
+
+
 def _inputs(trained):
     return ProbeInputs(Dataset("d", np.ones((5, 3)), None), trained, 2, {}, {}, 0, ())
 

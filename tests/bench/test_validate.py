@@ -16,6 +16,7 @@ from idxbench.bench.validate import validate
 from idxbench.bench.validation_sets import read_sets
 from idxbench.config.load import parse_config
 from idxbench.data.dataset import Dataset, Labels
+from idxbench.data.load import hold_out
 from idxbench.errors import ConfigError, DataError
 from idxbench.strategies.catalogue import resolve_strategies
 from idxbench.truth.exact import ExactIndex
@@ -131,14 +132,14 @@ def test_rows_of_the_files_are_found_where_items_were_held_out_and_queries_drawn
 
     rng = np.random.default_rng(2)
     given = Dataset("d", rng.normal(size=(80, 3)))
-    wanted = save(tmp_path / "w.tsv", [(i, j) for i in range(30) for j in range(i, i + 3)])
+    wanted = save(tmp_path / "w.tsv", [(i, j) for i in range(80) for j in range(i, min(i + 3, 80))])
     config = config_of(data={"holdout": 30}, relevant=wanted)
     dataset, _ = sample_queries(hold_out(given, 30, config.seed), 20, config.seed)
     inputs = replace(inputs_of(dataset.items, dataset.queries), n_queries_given=30)
     questions = read_sets(config, inputs, "c").questions.questions
     held = hold_out(Dataset("d", np.arange(80)[:, None]), 30, config.seed)
     asked, _ = sample_queries(held, 20, config.seed)
-    numbers = sample_queries(replace(held, queries=np.arange(30)[:, None]), 20, config.seed)[0].queries[:, 0]
+    numbers = asked.queries[:, 0]  # rows of the file
     assert len(asked.queries) == 20
     for position, row in enumerate(questions.rows.tolist()):
         truth = set(range(numbers[row], numbers[row] + 3)) & set(held.items[:, 0].tolist())
@@ -248,3 +249,38 @@ def test_what_can_not_be_validated_is_said_before_any_work(tmp_path):
     learned = [{"transform": {"kind": "learned", "pairs": pairs}}]
     with pytest.raises(ConfigError, match="0 beside a learned transform"):
         read_sets(config_of(learned, data={"holdout": 10}, pairs=pairs), inputs_of(items, items[:10]), "c")
+
+
+def test_held_out_items_ask_by_the_rows_of_the_file(tmp_path):
+    """Their nearest neighbours, written down by rows of the file, are what exact search finds."""
+    items = np.random.default_rng(0).normal(size=(300, 8))
+    unit = items / np.linalg.norm(items, axis=1, keepdims=True)
+    scores = unit @ unit.T
+    np.fill_diagonal(scores, -2)
+    held = hold_out(Dataset("d", np.arange(300)[:, None]), 100, 0)
+    left, taken = held.items[:, 0], held.queries[:, 0]
+    best = left[np.argmax(scores[np.ix_(taken, left)], axis=1)]
+    config = config_of(
+        [{"transform": "normalized"}],
+        data={"holdout": 100, "source": "digits"},
+        relevant=save(tmp_path / "relevant.tsv", zip(taken, best, strict=True)),
+    )
+    session = judged(tmp_path, config, inputs_of(items[left], items[taken], n_given=100))
+    assert value(session, "hit_rate", "normalized", k=10).value == 1.0
+    assert value(session, "ndcg", "normalized", k=10).value == 1.0
+
+
+def test_more_folds_than_pairs(tmp_path):
+    pairs = save(tmp_path / "pairs.tsv", [(i, i + 20) for i in range(12)])
+    strategies = [{"transform": {"kind": "learned", "pairs": pairs}}, *RAW]
+    config = config_of(strategies, pairs=pairs, folds=20)
+    session = judged(tmp_path, config, inputs_of(np.random.default_rng(0).normal(size=(60, 5))))
+    assert value(session, "ndcg", "learned", k=10).n > 0
+
+
+def test_one_long_list_does_not_pad_the_others():
+    rows = np.concatenate([np.zeros(1000, int), np.arange(1, 50)])
+    lists = group(rows, np.arange(len(rows)), 50)
+    some = lists.take(np.array([3, 0, 49]))
+    assert some.sizes.tolist() == [1, 1000, 1]
+    assert some.ids.tolist() == [1002, *range(1000), 1048]

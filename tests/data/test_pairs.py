@@ -124,3 +124,10 @@ def test_written_pairs_are_read_back(tmp_path):
     again = read_pairs(tmp_path / "again.tsv", Names(None, 3))
     for one, other in ((again.left, pairs.left), (again.right, pairs.right), (again.grades, pairs.grades)):
         assert one.tolist() == other.tolist()
+
+
+def test_names_that_repeat_are_refused(tmp_path):
+    path = tmp_path / "names.txt"
+    path.write_text("comedy\ndrama\ncomedy\n", encoding="utf-8")
+    with pytest.raises(DataError, match="'comedy' in rows 0, 2"):
+        read_names(path, 3)

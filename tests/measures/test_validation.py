@@ -46,6 +46,14 @@ def test_holm_by_hand():
     assert holm(np.zeros(0)).tolist() == []
 
 
+@pytest.mark.parametrize("k", [16, 30, 58, 84, 100])
+def test_a_perfect_list_is_exactly_1(k):
+    """A sum and a cumulative sum round differently; a share above 1 is refused further on."""
+    for n_relevant in range(1, k + 1):
+        found = np.arange(k)[None]
+        assert ranked_gains(found, found < n_relevant, np.array([n_relevant]), k)[0] <= 1.0
+
+
 def test_ndcg_by_hand():
     """Hits at ranks 1 and 3 of 2 wanted: (1 + 1/2) / (1 + 1/log2 3); at k = 1 the first alone is perfect."""
     found = np.array([[4, 5, 6], [4, -1, -1]])
