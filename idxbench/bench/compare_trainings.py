@@ -23,7 +23,7 @@ from idxbench.measures.neighbors import chance_overlap, overlap
 from idxbench.measures.trainings import Compared, norm_correlation, procrustes, score_drift, vector_change
 from idxbench.pool import single_threaded_blas
 from idxbench.records import Measurement, Notice
-from idxbench.strategies.score_corr import score_corr
+from idxbench.strategies.score_corr import score_corr, score_corr_halves
 from idxbench.truth.exact import ExactIndex
 from idxbench.truth.similarity import similarity
 
@@ -193,21 +193,16 @@ def _neighbor_rows(
     yield place.estimate("neighbor_overlap", shared((space.base, space.new)), reference="base")
     yield place.value("neighbor_overlap", chance_overlap(k, n_items), reference="chance")
     if space.estimated:
-        floors = [shared(_halves(side, request.seed, threads)) for side in (loaded.base, loaded.new)]
+        floors = [
+            shared(score_corr_halves(side.items, side.queries, seed=request.seed, threads=threads))
+            for side in (loaded.base, loaded.new)
+            if side.queries is not None
+        ]
         for name, floor in zip(("base", "new"), floors, strict=True):
             yield place.estimate("neighbor_overlap", floor, reference=f"floor of {name}")
         # As for clusters: both sides are noisy, each by its own queries.
         joint = float(np.sqrt(floors[0].value * floors[1].value))
         yield place.value("neighbor_overlap", joint, n=floors[0].n, reference="floor")
-
-
-def _halves(side: Training, seed: int, threads: int) -> Iterator[NDArray[np.float32]]:
-    """Map the items by score_corr under one half of the queries, then under the other."""
-    assert side.queries is not None
-    order = np.random.default_rng(seed).permutation(len(side.queries))
-    middle = len(order) // 2
-    for half in (np.sort(order[:middle]), np.sort(order[middle:])):
-        yield score_corr(side.items, np.asarray(side.queries[half]), threads=threads).items
 
 
 def _starts(space: Space, request: TrainingsRequest, threads: int) -> list[NDArray[np.int64]]:

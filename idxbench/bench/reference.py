@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from idxbench.bench.inputs import Inputs
 from idxbench.config.schema import Similarity
 from idxbench.records import Notice
-from idxbench.strategies.score_corr import score_corr
+from idxbench.strategies.score_corr import score_corr, score_corr_halves
 
 
 @dataclass(frozen=True)
@@ -66,13 +66,7 @@ def item_reference(inputs: Inputs, seed: int, threads: int | None = None) -> Ite
 def _score_corr_reference(inputs: Inputs, seed: int, threads: int | None) -> ItemReference:
     queries = np.asarray(inputs.queries)
     whole = score_corr(inputs.items, queries, threads=threads)
-    order = np.random.default_rng(seed).permutation(len(queries))
-    middle = len(order) // 2
-    first, second = np.sort(order[:middle]), np.sort(order[middle:])
-    halves = (
-        score_corr(inputs.items, queries[first], threads=threads).items,
-        score_corr(inputs.items, queries[second], threads=threads).items,
-    )
+    first, second = score_corr_halves(inputs.items, queries, seed=seed, threads=threads)
     notices = []
     if whole.rank < inputs.items.shape[1]:
         notices.append(
@@ -82,4 +76,4 @@ def _score_corr_reference(inputs: Inputs, seed: int, threads: int | None) -> Ite
                 "uses those",
             )
         )
-    return ItemReference("score_corr", whole.items, "cosine", halves, tuple(notices))
+    return ItemReference("score_corr", whole.items, "cosine", (first, second), tuple(notices))

@@ -16,7 +16,7 @@ from idxbench.measures.hubs import antihub_share, occurrences
 from idxbench.measures.intervals import Estimate, mean_interval
 from idxbench.measures.kmeans import PreparedItems
 from idxbench.measures.neighbors import exclude_self, label_agreement, overlap, self_match_share
-from idxbench.strategies.score_corr import score_corr
+from idxbench.strategies.score_corr import score_corr, score_corr_halves
 from idxbench.truth.exact import exact_topk
 
 Vectors = NDArray[Any]
@@ -239,11 +239,9 @@ def split_half(
     items: Vectors, queries: Vectors, asking: Ids, k: int, *, seed: int = 0, threads: int | None = None
 ) -> Estimate:
     """Return the overlap of ``score_corr`` neighbours estimated from two disjoint halves of the queries."""
-    order = np.random.default_rng(seed).permutation(len(queries))
-    middle = len(order) // 2
     halves = [
-        neighbors_of(score_corr(items, queries[np.sort(half)], threads=threads).items, asking, k, "cosine", threads)
-        for half in (order[:middle], order[middle:])
+        neighbors_of(mapped, asking, k, "cosine", threads)
+        for mapped in score_corr_halves(items, queries, seed=seed, threads=threads)
     ]
     return mean_interval(overlap(*halves), seed=seed)
 

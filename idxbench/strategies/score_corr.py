@@ -11,6 +11,7 @@ shrunk towards a multiple of the identity by Ledoit and Wolf's optimal intensity
 identity stands for ``Sigma_B^-1``, so the shrinkage does not bring the lost freedom back.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +89,16 @@ def score_corr(items: NDArray[Any], queries: NDArray[Any], *, threads: int | Non
     # Only directions matter under cosine: unit rows stay far from the edges of float32.
     mapped = np.concatenate([normalized(found.items(rows)).astype(np.float32) for rows in source.blocks()])
     return ScoreCorr(mapped, int(found.facts["rank"]), float(found.facts["shrinkage"]))
+
+
+def score_corr_halves(
+    items: NDArray[Any], queries: NDArray[Any], *, seed: int = 0, threads: int | None = None
+) -> Iterator[NDArray[np.float32]]:
+    """Map items under one random half of the queries, then under the other: how far the similarity is noise."""
+    order = np.random.default_rng(seed).permutation(len(queries))
+    middle = len(order) // 2
+    for half in (order[:middle], order[middle:]):
+        yield score_corr(items, np.asarray(queries[np.sort(half)]), threads=threads).items
 
 
 def _shrunk_covariance(rows: NDArray[np.float64]) -> tuple[NDArray[np.float64], float]:
