@@ -47,7 +47,8 @@ class Neighbors:
     scores
         (q, k) float64: dot products, cosines, or negative squared distances.
     engine
-        What proposed the pairs: ``codes``, ``floats``, ``rows`` (one by one); ``given`` if nothing was searched.
+        What proposed the pairs: ``codes``, ``floats``, ``rows`` (one by one), ``all`` (every pair); ``given`` if
+        nothing was searched.
     n_scored
         How many pairs were scored in float64.
     """
@@ -147,6 +148,7 @@ class ExactIndex:
         if not 1 <= k <= len(self.items):
             raise DataError(Problem("k", f"1 to {len(self.items)}, the number of items", str(k)))
         from idxbench.truth.batch import Batch, search_batch
+        from idxbench.truth.whole import holds_most, rank_all
 
         found = []
         crew = Crew(self.threads)
@@ -156,6 +158,10 @@ class ExactIndex:
                 refuse_non_finite(batch, "queries", start)
                 source = self._prepared if self._prepared is not None else self._blocks(len(batch))
                 steps = Steps(progress, len(batch), len(self.items))
+                if self.engine == "auto" and holds_most(k, len(self.items)):
+                    blocks = array_blocks(self.items)
+                    found.append(rank_all(blocks, len(self.items), batch, k, self.mapping, crew, steps))
+                    continue
                 asked = Batch(batch, k, self.mapping, self.engine)
                 found.append(search_batch(source, asked, crew, steps))
         return _joined(found)

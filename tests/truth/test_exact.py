@@ -85,6 +85,27 @@ def test_any_shape_and_k_up_to_n(metric, n, d, q, part, kind, seed):
 
 
 @pytest.mark.parametrize("metric", METRICS)
+@pytest.mark.parametrize("kind", ["gaussian", "duplicated", "with zeros", "huge", "1e-6"])
+@pytest.mark.parametrize("keep", [True, False])
+def test_answers_that_hold_most_of_the_items(metric, kind, keep, monkeypatch):
+    """They are sorted out of a table of all scores, block by block; a zero query keeps the order of the ids."""
+    monkeypatch.setattr("idxbench.truth.exact.BLOCK_BYTES", 4 * 5 * 77)
+    monkeypatch.setattr("idxbench.truth.whole.PAIRS", 500)
+    rng = np.random.default_rng(3)
+    items, queries = _data(kind, 301, 5, rng), _data(kind, 11, 5, rng)
+    queries[4] = 0
+    weight = _weight(5, rng) if metric == "covariance" else None
+    for k in (151, 301):
+        found = ExactIndex(items, metric, weight=weight, threads=2, keep=keep).neighbors(queries, k)
+        assert found.engine == "all"
+        _agrees(items, queries, k, metric, weight, found.ids, found.scores.astype(np.float32))
+        if metric in ("dot", "cosine"):
+            assert found.ids[4].tolist() == list(range(k))
+        other = ExactIndex(items, metric, weight=weight, threads=1, engine="codes").neighbors(queries, k)
+        np.testing.assert_array_equal(found.ids, other.ids)
+
+
+@pytest.mark.parametrize("metric", METRICS)
 @pytest.mark.parametrize("bad", [0, 5, 11])
 def test_a_row_that_is_left_to_the_tiles_is_not_the_only_one(metric, bad):
     """A few queries are searched row by row until a norm leaves the range that does: no item comes twice."""
