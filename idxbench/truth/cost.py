@@ -164,7 +164,7 @@ def _codes_cost(work: Work, coder: Coder, reach: float, inflation: float) -> flo
     cost = max(cost, READ * work.n_items * coder.n_dims)
     cost += (
         work.n_queries
-        * min(_kept(work) * inflation, work.n_items)
+        * min(_kept(work) * inflation + LANES, work.n_items)
         * (SCORED + FETCHED_NUMBER * work.n_dims + BUFFERED * (work.k > DEEP))
     )
     if work.encoded is not None:

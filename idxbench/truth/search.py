@@ -90,8 +90,9 @@ class Search:
             shares = max(1, min(MOST_SHARES * self.threads, items.rows.size // SHARE))
             self.n_scored += sum(crew.map(some_items, range(shares)))
             return
-        # Whole groups of both tiles; several parts a thread, for some finish early.
-        step = max(1, len(exact) // (4 * self.threads) // WHOLE) * WHOLE
+        # Whole groups of both tiles; several parts a thread, for some finish early, and more where items are few.
+        parts = (8 if items.rows.size < SHARE else 4) * self.threads
+        step = max(1, len(exact) // parts // WHOLE) * WHOLE
         self.n_scored += sum(crew.map(some_queries, range(0, len(exact), step)))
 
     def finish(self, crew: Crew) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
@@ -106,7 +107,7 @@ def finish(
     first, *others = heaps
     n_queries = len(answered)
     ids, scores = np.empty((n_queries, k), np.int64), np.empty((n_queries, k))
-    step = max(1, 100_000 // k)
+    step = max(1, min(100_000 // k, -(-n_queries // (2 * crew.threads))))
 
     def one(start: int) -> None:
         part = slice(start, start + step)
