@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.bench.diagnose_job import Examined
+from idxbench.bench.neighborhood import some_rows
 from idxbench.bench.patient import Patient
 from idxbench.data.files import check_room, replacing_folder
 from idxbench.data.fingerprint import fingerprint
@@ -132,8 +133,8 @@ def _manifest(patient: Patient, maps: Canonical, folder: Path) -> Manifest:
     rng = np.random.default_rng(patient.seed)
     queries = np.asarray(patient.queries)
     chosen = {
-        "items": _rows(len(patient.items), CHECKED_ITEMS, rng),
-        "queries": _rows(len(queries), CHECKED_QUERIES, rng),
+        "items": some_rows(len(patient.items), CHECKED_ITEMS, rng),
+        "queries": some_rows(len(queries), CHECKED_QUERIES, rng),
     }
     new = {name: np.load(folder / f"{name}.npy", mmap_mode="r")[rows] for name, rows in chosen.items()}
     old = {"items": patient.items[chosen["items"]], "queries": queries[chosen["queries"]]}
@@ -160,7 +161,3 @@ def _manifest(patient: Patient, maps: Canonical, folder: Path) -> Manifest:
         sources=sources,
         version=__version__,
     )
-
-
-def _rows(n: int, limit: int, rng: np.random.Generator) -> NDArray[np.int64]:
-    return np.sort(rng.choice(n, limit, replace=False)) if limit < n else np.arange(n)

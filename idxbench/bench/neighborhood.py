@@ -147,8 +147,8 @@ def examine_samples(
         return None
     pool = items.take(rows)
     k = min(DEPTH, len(pool) - 1)
-    asking = _some(len(pool), settings.asking, rng)
-    among = _some(len(pool), settings.self_items, rng)
+    asking = some_rows(len(pool), settings.asking, rng)
+    among = some_rows(len(pool), settings.self_items, rng)
     queries = fit = asking_queries = None
     if asked is not None:
         queries = asked.take(asked.draw(settings.queries, rng))
@@ -198,7 +198,8 @@ def examine_samples(
     )
 
 
-def _some(n: int, limit: int, rng: np.random.Generator) -> NDArray[np.int64]:
+def some_rows(n: int, limit: int, rng: np.random.Generator) -> NDArray[np.int64]:
+    """Return at most ``limit`` of n rows, drawn at random, in their order."""
     return np.sort(rng.choice(n, limit, replace=False)) if limit < n else np.arange(n)
 
 
@@ -247,7 +248,7 @@ def _labelled(
     known = np.flatnonzero(labels.codes != UNLABELED)
     if len(known) < 2:
         return None
-    asking = known[_some(len(known), patient.settings.asking, rng)]
+    asking = known[some_rows(len(known), patient.settings.asking, rng)]
     found = {one: neighbors_of(pool, asking, k, one, threads) for one in ("cosine", "dot", "l2")}
     if score_corr_rows is not None:
         found["score_corr"] = neighbors_of(score_corr_rows, asking, k, "cosine", threads)

@@ -21,6 +21,7 @@ from idxbench.pool import Crew, single_threaded_blas
 from idxbench.truth.mapping import SAMPLE, Mapping, Metric, fit_mapping
 
 if TYPE_CHECKING:
+    from idxbench.truth.blocks import Items
     from idxbench.truth.prepared import Prepared
 
 # Part of the key under which answers are kept: raised when an answer could change.
@@ -159,12 +160,22 @@ class ExactIndex:
                 source = self._prepared if self._prepared is not None else self._blocks(len(batch))
                 steps = Steps(progress, len(batch), len(self.items))
                 if self.engine == "auto" and holds_most(k, len(self.items)):
-                    blocks = array_blocks(self.items)
+                    blocks = self._items(crew)
                     found.append(rank_all(blocks, len(self.items), batch, k, self.mapping, crew, steps))
                     continue
                 asked = Batch(batch, k, self.mapping, self.engine)
                 found.append(search_batch(source, asked, crew, steps))
         return _joined(found)
+
+    def _items(self, crew: Crew) -> "Iterator[Items]":
+        """Yield the items as they were prepared once, or block by block."""
+        from idxbench.truth.blocks import prepare_items
+
+        if self._prepared is not None:
+            yield self._prepared.items
+            return
+        for first, rows in array_blocks(self.items):
+            yield prepare_items(rows, first, self.mapping, crew)
 
     def _blocks(self, n_queries: int) -> Iterator[tuple[int, NDArray[Any]]]:
         from idxbench.truth.batch import goes_in_pieces

@@ -1,7 +1,6 @@
 """Answers that hold most of the items: every pair is scored, and then sorted."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +8,7 @@ from numpy.typing import NDArray
 from idxbench.kernels.heaps import score_pairs
 from idxbench.pool import Crew
 from idxbench.truth.asked import prepare_queries
-from idxbench.truth.blocks import Items, prepare_items
+from idxbench.truth.blocks import Items
 from idxbench.truth.exact import Neighbors, Steps
 from idxbench.truth.mapping import Mapping
 from idxbench.truth.search import sort_entries
@@ -24,7 +23,7 @@ def holds_most(k: int, n_items: int) -> bool:
 
 
 def rank_all(
-    blocks: Iterator[tuple[int, NDArray[Any]]],
+    blocks: Iterable[Items],
     n_items: int,
     queries: NDArray[np.float64],
     k: int,
@@ -44,12 +43,11 @@ def rank_all(
     """
     table = np.empty((len(queries), n_items))
     answered = np.zeros(len(queries), np.bool_)
-    for first, rows in blocks:
-        items = prepare_items(rows, first, mapping, crew)
+    for items in blocks:
         asked = prepare_queries(queries, mapping, items.scale)
         answered = asked.answered
         _score(items, np.ascontiguousarray(asked.exact_for(items)), table, crew)
-        steps.advance(len(rows))
+        steps.advance(len(items))
     ids, scores = np.empty((len(queries), k), np.int64), np.empty((len(queries), k))
     numbers = np.arange(n_items)
 
