@@ -16,6 +16,8 @@ ROOMS = [
     "report",
     "verdicts",
     "bench",
+    "store",
+    "timing",
     "measures",
     "indexes",
     "truth",

@@ -1,1 +1,1 @@
-"""Running a benchmark: the plan, the child process that builds and times, the run directory."""
+"""The jobs of a run: from a config to a plan, from a plan to figures."""

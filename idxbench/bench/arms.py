@@ -9,16 +9,16 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from idxbench.bench.child import Child, ChildError
 from idxbench.bench.figures import Where
 from idxbench.bench.groups import groups_notice, in_groups
 from idxbench.bench.plan import Build
 from idxbench.bench.retrieve import Reference, StrategyResult, build_rows, cell_results, make_job
-from idxbench.bench.rounds import SearchTiming, turns
-from idxbench.bench.rundir import Failure
 from idxbench.bench.session import Session
 from idxbench.machine import free_memory
 from idxbench.records import compact_json
+from idxbench.store.rundir import Failure
+from idxbench.timing.child import Child, ChildError
+from idxbench.timing.rounds import SearchTiming, turns
 
 # Queries from which on a recall of 0 can't be bad luck.
 ENOUGH = 20

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.bench.inputs import Inputs
-from idxbench.bench.rundir import unwritable
 from idxbench.data.fingerprint import fingerprint
 from idxbench.records import Notice
+from idxbench.store.rundir import unwritable
 from idxbench.strategies.catalogue import Space, apply_into, fit, row_blocks
 from idxbench.strategies.transforms import Rows
 from idxbench.truth.exact import ExactIndex

@@ -15,7 +15,6 @@ from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.panels import Panels
 from idxbench.bench.plan import Plan
-from idxbench.bench.rundir import Failure, unwritable
 from idxbench.bench.session import Session
 from idxbench.config.recover import Recover, RecoverModel
 from idxbench.config.schema import SimulatedData
@@ -34,6 +33,7 @@ from idxbench.measures.recovery import (
     supervised_map,
 )
 from idxbench.records import Measurement, Notice, compact_json
+from idxbench.store.rundir import Failure, unwritable
 from idxbench.strategies.catalogue import Space, fit
 
 SUPERVISED = Space("task-specific M", (), "cosine", "supervised")

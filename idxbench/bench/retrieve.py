@@ -9,13 +9,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.bench.child import BuildResult
 from idxbench.bench.embed import Embedded
 from idxbench.bench.figures import Where
 from idxbench.bench.plan import Build
-from idxbench.bench.rounds import SearchTiming
 from idxbench.bench.truths import Truth
-from idxbench.bench.worker import Job
 from idxbench.config.schema import Config
 from idxbench.data.dataset import Dataset
 from idxbench.measures.intervals import Estimate, mean_interval, median_interval
@@ -23,6 +20,9 @@ from idxbench.measures.latency import per_round
 from idxbench.measures.ranking import RankingCheck
 from idxbench.measures.recall import recall_at_labels, recall_per_query, summary
 from idxbench.records import Measurement, compact_json
+from idxbench.timing.child import BuildResult
+from idxbench.timing.rounds import SearchTiming
+from idxbench.timing.worker import Job
 from idxbench.truth.exact import ExactIndex
 
 

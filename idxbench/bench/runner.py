@@ -19,7 +19,6 @@ from idxbench.bench.probes import check_probes, run_probes
 from idxbench.bench.progress import Progress, Silent
 from idxbench.bench.recover import recover
 from idxbench.bench.retrieve_job import retrieve
-from idxbench.bench.rundir import Failure, RunDirectory
 from idxbench.bench.session import Session
 from idxbench.bench.validate import validate
 from idxbench.bench.validation_sets import Sets, read_sets
@@ -28,6 +27,7 @@ from idxbench.errors import DataError, Problem
 from idxbench.kernels.compile import compile_kernels
 from idxbench.machine import environment, git_commit, resolve_threads
 from idxbench.records import SCHEMA_VERSION
+from idxbench.store.rundir import Failure, RunDirectory
 from idxbench.strategies.catalogue import Space
 
 EXIT_OK, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_ERROR = 0, 4, 130, 2

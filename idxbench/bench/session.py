@@ -5,9 +5,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from idxbench.bench.progress import Progress
-from idxbench.bench.rundir import Failure, RunDirectory
 from idxbench.config.schema import Config
 from idxbench.records import Notice
+from idxbench.store.rundir import Failure, RunDirectory
 
 
 def _nothing() -> None:

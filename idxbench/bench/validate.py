@@ -14,7 +14,6 @@ from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.progress import Advance
 from idxbench.bench.ranked import answers, hits
-from idxbench.bench.rundir import unwritable
 from idxbench.bench.session import Session
 from idxbench.bench.similar import SHALLOW, NeighborTask, item_neighbors
 from idxbench.bench.validation_sets import PairSet, QuestionSet, Sets
@@ -33,6 +32,7 @@ from idxbench.measures.validation import (
     ranked_gains,
 )
 from idxbench.records import Measurement, Notice
+from idxbench.store.rundir import unwritable
 from idxbench.strategies.catalogue import fit
 from idxbench.strategies.learned import learned_pairs
 from idxbench.strategies.transforms import Chain, Linear

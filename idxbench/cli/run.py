@@ -54,8 +54,8 @@ def command(
 
 def _draw(path: Path) -> None:
     """Draw what the recover task left, once the tables are there whatever becomes of the picture."""
-    from idxbench.bench.rundir import unwritable
     from idxbench.report.heatmaps import PICTURE, draw_heatmaps
+    from idxbench.store.rundir import unwritable
 
     try:
         draw_heatmaps(path / "heatmaps.npz", path / PICTURE)

@@ -6,11 +6,12 @@ import signal
 
 import pytest
 
-from idxbench.bench import arms, child
+from idxbench.bench import arms
 from idxbench.bench.api import run
 from idxbench.bench.arms import take_turns
-from idxbench.bench.child import Child, ChildError
-from idxbench.bench.rounds import turns
+from idxbench.timing import child
+from idxbench.timing.child import Child, ChildError
+from idxbench.timing.rounds import turns
 
 CONFIG = {
     "data": {"source": "gaussian", "n_items": 300, "n_queries": 30, "n_dims": 5},

@@ -3,7 +3,6 @@
 import numpy as np
 import pytest
 
-from idxbench.bench.child import Child
 from idxbench.bench.embed import embed
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import make_plan
@@ -14,6 +13,7 @@ from idxbench.config.load import parse_config
 from idxbench.data.dataset import Dataset
 from idxbench.data.fingerprint import fingerprint
 from idxbench.measures.ranking import check_ranking
+from idxbench.timing.child import Child
 from idxbench.truth.exact import ExactIndex
 from tests.reference import search as twin
 

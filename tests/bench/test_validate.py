@@ -10,7 +10,6 @@ from idxbench.bench.embed import embed
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.progress import Silent
 from idxbench.bench.ranked import Questions, answers, group, hits
-from idxbench.bench.rundir import RunDirectory
 from idxbench.bench.session import Session
 from idxbench.bench.validate import validate
 from idxbench.bench.validation_sets import read_sets
@@ -18,6 +17,7 @@ from idxbench.config.load import parse_config
 from idxbench.data.dataset import Dataset, Labels
 from idxbench.data.load import hold_out
 from idxbench.errors import ConfigError, DataError
+from idxbench.store.rundir import RunDirectory
 from idxbench.strategies.catalogue import resolve_strategies
 from idxbench.truth.exact import ExactIndex
 

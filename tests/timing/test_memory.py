@@ -8,7 +8,7 @@ import pytest
 
 CODE = """
 import numpy as np
-from idxbench.bench.memory import peak_since, start_peak
+from idxbench.timing.memory import peak_since, start_peak
 before = np.ones(300_000_000 // 8)         # 300 MB that came and went must not count
 del before
 base = start_peak()

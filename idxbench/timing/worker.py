@@ -1,6 +1,6 @@
 """The child process: builds one index, measures its memory, and times its searches when it is told to.
 
-Run as ``python -m idxbench.bench.worker JOB.json``. It builds at once; then it takes commands from standard input, a
+Run as ``python -m idxbench.timing.worker JOB.json``. It builds at once; then it takes commands from standard input, a
 JSON object a line, and sleeps in between: ``{"turn": 0}`` times search number 0 once, ``{"finish": true}`` writes down
 what was found and ends it, and so does the end of the input, which comes when the parent is gone. Progress and
 ``{"ready": 1}`` after every step go to standard output; results go to the folder the job names. Nothing else runs in
@@ -19,13 +19,13 @@ from typing import Any, TextIO
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.bench.memory import peak_since, start_peak
-from idxbench.bench.rest import come_to_rest
-from idxbench.bench.rounds import TimedSearches
 from idxbench.config.schema import Similarity
 from idxbench.indexes.base import VectorIndex
 from idxbench.indexes.catalogue import batch_threads, make_index
 from idxbench.kernels.compile import compile_kernels
+from idxbench.timing.memory import peak_since, start_peak
+from idxbench.timing.rest import come_to_rest
+from idxbench.timing.rounds import TimedSearches
 
 Say = Callable[[dict[str, Any]], None]
 

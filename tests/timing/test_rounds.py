@@ -5,8 +5,8 @@ import gc
 import numpy as np
 import pytest
 
-from idxbench.bench.rounds import BATCH_S, WARM_UP, TimedSearches, n_passes, turns
 from idxbench.indexes.base import Found
+from idxbench.timing.rounds import BATCH_S, WARM_UP, TimedSearches, n_passes, turns
 
 
 class Clock:

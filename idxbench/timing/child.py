@@ -14,8 +14,8 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.bench.rounds import SearchTiming
-from idxbench.bench.worker import Job, write_job
+from idxbench.timing.rounds import SearchTiming
+from idxbench.timing.worker import Job, write_job
 
 THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -83,7 +83,7 @@ class Child:
         environment = WAITING | os.environ | dict.fromkeys(THREAD_VARIABLES, str(job.search_threads))
         with (folder / "stderr.txt").open("w", encoding="utf-8") as errors:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "idxbench.bench.worker", str(folder / "job.json")],
+                [sys.executable, "-m", "idxbench.timing.worker", str(folder / "job.json")],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=errors,

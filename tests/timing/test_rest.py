@@ -5,7 +5,7 @@ import time
 
 import numpy as np
 
-from idxbench.bench.rest import LONGEST_S, PAUSE_S, come_to_rest
+from idxbench.timing.rest import LONGEST_S, PAUSE_S, come_to_rest
 
 
 class Machine:

@@ -10,9 +10,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from idxbench.bench import child
-from idxbench.bench.child import Child, ChildError
-from idxbench.bench.worker import Job, write_job
+from idxbench.timing import child
+from idxbench.timing.child import Child, ChildError
+from idxbench.timing.worker import Job, write_job
 
 
 @pytest.fixture
@@ -118,7 +118,7 @@ def test_a_child_whose_parent_is_gone_ends_by_itself(job, tmp_path):
     write_job(job, tmp_path / "job.json")
     code = (
         "import subprocess, sys, time\n"
-        f"p = subprocess.Popen([sys.executable, '-m', 'idxbench.bench.worker', {str(tmp_path / 'job.json')!r}],"
+        f"p = subprocess.Popen([sys.executable, '-m', 'idxbench.timing.worker', {str(tmp_path / 'job.json')!r}],"
         " stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)\n"
         "for line in p.stdout:\n"
         "    if 'ready' in line: break\n"

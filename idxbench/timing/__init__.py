@@ -1,0 +1,1 @@
+"""Timed work: fresh child processes that do one thing at a time, and the rounds in which they are asked."""
