@@ -167,13 +167,15 @@ def _sweep(index: AnyIndex, k: int) -> tuple[tuple[dict[str, Any], ...], tuple[i
 
 
 def _builds(space: Space, index: AnyIndex, searches: tuple[dict[str, Any], ...], config: Config) -> list[Build]:
+    # Part of the cell: another library, or another version of it, stands behind the same parameters.
+    elsewhere = {} if index.environment is None else {"environment": index.environment}
     if not isinstance(index, HnswlibIndex):
-        return [Build(space, index.kind, {}, searches, config.seed)]
+        return [Build(space, index.kind, elsewhere, searches, config.seed)]
     made = []
     sweep = product(dict.fromkeys(index.M), dict.fromkeys(index.ef_construction), range(config.measure.builds))
     for M, ef_construction, replicate in sweep:
         seed = config.seed + replicate
-        parameters = {"M": M, "ef_construction": ef_construction}
+        parameters: dict[str, Any] = {"M": M, "ef_construction": ef_construction} | elsewhere
         if config.measure.builds > 1:
             parameters["seed"] = seed
         made.append(Build(space, index.kind, parameters, searches, seed))

@@ -9,9 +9,10 @@ from pydantic_core import ErrorDetails
 
 from idxbench.config.base import ArrayFile
 from idxbench.config.diagnose import Diagnose
+from idxbench.config.policy import MetricChange, Policy
 from idxbench.config.probe import Probe
 from idxbench.config.recover import Recover, RecoverModel
-from idxbench.config.schema import INDEXES, SOURCES, Clusters, Config, Measure, Similar, Strategy
+from idxbench.config.schema import INDEXES, SOURCES, Clusters, Config, Environment, Measure, Similar, Strategy
 from idxbench.config.transforms import TRANSFORMS
 from idxbench.config.validation import Validation
 from idxbench.errors import ConfigError, Problem
@@ -183,6 +184,12 @@ def valid_keys(path: tuple[str | int, ...], given: Mapping[str, Any]) -> tuple[s
         "recover": Recover,
         "model": RecoverModel,
         "validation": Validation,
+        "gate": Policy,
+        # Tables whose keys are names that the user gives.
+        "environment.*": Environment,
+        "metrics.*": MetricChange,
     }
-    model = Config if not names else ArrayFile if names[-1] in _ARRAY_KEYS else models.get(names[-1])
+    named = f"{names[-2]}.*" if len(names) > 1 else ""
+    last = named if named in models else names[-1] if names else ""
+    model = Config if not names else ArrayFile if last in _ARRAY_KEYS else models.get(last)
     return tuple(model.model_fields) if model else ()

@@ -16,6 +16,7 @@ from pydantic_core import PydanticCustomError
 
 from idxbench.config.base import ArrayRef, Depths, FilePath, Seed, Table
 from idxbench.config.diagnose import Diagnose
+from idxbench.config.policy import Policy
 from idxbench.config.probe import Probe
 from idxbench.config.recover import Gauge, Recover, Weighting
 from idxbench.config.transforms import Normalized, Raw, Rescaled, Transforms, describe_transform
@@ -197,6 +198,7 @@ class HnswlibIndex(Table):
     """hnswlib: lists are swept, each (M, ef_construction) is built once and searched at every ef."""
 
     kind: Literal["hnswlib"]
+    environment: str | None = None
     M: Annotated[Depths, Field(json_schema_extra={"minimum": 2})] = (16,)
     ef_construction: Depths = (200,)
     ef: Depths = (10, 20, 40, 80, 160, 320)
@@ -217,6 +219,7 @@ class ExactIndex(Table):
     """Exact search as an index, our own or another library's: what every other index must beat in time."""
 
     kind: ExactKind
+    environment: str | None = None
 
 
 AnyIndex = HnswlibIndex | ExactIndex
@@ -256,15 +259,29 @@ class Clusters(Table):
     iterations: Annotated[int, Field(ge=1, le=10_000)] = 50
 
 
+class Environment(Table):
+    """Another Python, with idxbench and the libraries to be compared, that an index is built and timed in."""
+
+    python: FilePath
+
+
 class Measure(Table):
     """How much is measured.
 
     ``queries`` bounds the evaluated queries (0 for all; a sample by seed above it). ``build_mode``:
-    ``repeatable`` builds with one thread and a fixed seed, ``fast`` with all threads.
+    ``repeatable`` builds with one thread and a fixed seed, ``fast`` with all threads. Where ``[gate]`` names two sides
+    of the run, ``rounds`` are doubled up to ``doublings`` times while they are inconclusive. ``budget``: seconds that
+    rounds may take in all, 0 for any; the round under way is finished. ``control``: a second copy of the first index
+    takes turns with the others and says how far a thing differs from itself. ``rate``: queries per second that also
+    arrive at a fixed rate, whether or not earlier ones are answered; 0 leaves that out.
     """
 
     queries: Annotated[int, Field(ge=0)] = 10_000
     rounds: Annotated[int, Field(ge=1, le=1000)] = 10
+    doublings: Annotated[int, Field(ge=0, le=6)] = 2
+    budget: Annotated[float, Field(ge=0)] = 0.0
+    control: bool = True
+    rate: Annotated[float, Field(ge=0)] = 0.0
     builds: Annotated[int, Field(ge=1, le=100)] = 1
     build_mode: Literal["repeatable", "fast"] = "repeatable"
 
@@ -290,6 +307,8 @@ class Config(Table):
     similar: Similar = Similar()
     clusters: Clusters = Clusters()
     measure: Measure = Measure()
+    environment: dict[str, Environment] = Field(default_factory=dict)
+    gate: Policy = Policy()
     diagnose: Diagnose = Diagnose()
     probe: Annotated[tuple[Probe, ...], BeforeValidator(_tables)] = ()
     validation: Validation | None = None
@@ -300,6 +319,13 @@ class Config(Table):
         if not value and info.data.get("recover") is None:
             raise PydanticCustomError("too_short", "at least one value")
         return value
+
+    @model_validator(mode="after")
+    def _known_environments(self) -> Self:
+        for index in self.index:
+            if index.environment is not None and index.environment not in self.environment:
+                raise PydanticCustomError("environment", f"a table [environment.{index.environment}] with its python")
+        return self
 
     @property
     def trained_similarity(self) -> Similarity:
