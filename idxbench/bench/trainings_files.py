@@ -225,25 +225,3 @@ def _notices(sides: tuple[_Read, _Read], items: Joined, queries: Joined | None) 
     if queries is not None and queries.n_joined == 0:
         text = "no query has the same id in both trainings: scores can't be compared"
         yield Notice("no-shared-queries", text, "name queries that both trainings know, and their ids")
-
-
-def refuse_runs(paths: tuple[Path, ...]) -> None:
-    """Say what the command takes to someone who names runs.
-
-    Raises
-    ------
-    ConfigError
-        One of the paths is a run directory or holds one.
-    """
-    problems = [
-        Problem(
-            str(path),
-            "a file of item vectors of one training (.npy, .npz, .fbin, .parquet, ...)",
-            "a folder of runs of idxbench",
-            "name the vectors that were run; 'idxbench report' prints the tables of a run",
-        )
-        for path in paths
-        if path.is_dir() and next(path.glob("**/run.json"), None) is not None
-    ]
-    if problems:
-        raise ConfigError(problems)

@@ -15,7 +15,7 @@ Verdict = Literal[
     "improved",
     "same",
 ]
-Basis = Literal["exact", "rounds", "runs", "single"]
+Basis = Literal["exact", "rounds", "queries", "runs", "single"]
 
 
 @dataclass(frozen=True)
@@ -57,10 +57,10 @@ class Change:
     kind
         ``ratio`` or ``difference``.
     n
-        Observations: pairs of rounds, or runs of the smaller side.
+        Observations: pairs of rounds, queries, or runs of the smaller side.
     basis
-        ``exact`` (repeats to the last digit), ``rounds`` (paired, of one run), ``runs`` (several a side), ``single``
-        (one run a side: shown only).
+        ``exact`` (repeats to the last digit), ``rounds`` (paired, of one run), ``queries`` (the same ones asked on both
+        sides), ``runs`` (several a side), ``single`` (one run a side: shown only).
     declared, floor
         The policy's floor, and the effective one: the largest of declared, twice tonight's A/A half-width and the
         noise of history. Of a ratio both are shares, as in the policy: 0.05 is 5 %.
@@ -116,7 +116,7 @@ class Matched:
     k, recall
         Depth, and the recall reached (``qps at recall >= .95``).
     change
-        Of ``qps_batch`` at that recall.
+        Of ``qps_batch`` at that recall; the ``reference`` of its cell says ``recall>=0.95``.
     base_search, new_search
         The smallest search of each side that reaches it; empty where none does.
     """
@@ -129,6 +129,30 @@ class Matched:
     change: Change
     base_search: str
     new_search: str
+
+
+@dataclass(frozen=True)
+class FrontPoint:
+    """A search that no other of its side beats in both recall and speed.
+
+    Parameters
+    ----------
+    side
+        ``base`` or ``new``.
+    strategy, index, build, search
+        As in ``measurements.csv``.
+    k, recall, qps
+        Depth, recall against the task reference at it, and queries of a batch per second.
+    """
+
+    side: Literal["base", "new"]
+    strategy: str
+    index: str
+    build: str
+    search: str
+    k: int
+    recall: float
+    qps: float
 
 
 @dataclass(frozen=True)
@@ -155,6 +179,8 @@ class Comparison:
         Why the A/A control says that tonight's times can't be trusted; empty where it does not.
     notices
         What the reader must know besides: what only one side has, flagged rounds, interrupted runs.
+    fronts
+        The best trades of recall for speed on each side, by ascending recall.
     """
 
     base: str
@@ -168,3 +194,4 @@ class Comparison:
     matched: tuple[Matched, ...]
     unstable: str
     notices: tuple[str, ...]
+    fronts: tuple[FrontPoint, ...] = ()

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from idxbench.bench.compare_trainings import compare_trainings
-from idxbench.bench.trainings_files import TrainingFiles, TrainingsRequest, read_trainings, refuse_runs
+from idxbench.bench.trainings_files import TrainingFiles, TrainingsRequest, read_trainings
 from idxbench.errors import ConfigError, DataError
 from idxbench.verdicts.trainings import judge_trainings
 from tests.reference import measures as twin
@@ -262,14 +262,6 @@ def test_values_that_are_no_numbers(compared):
 def test_nothing_in_common(compared):
     with pytest.raises(DataError, match=r"(?s)at least 2 items with the same id.*0 of 600 and 600"):
         compared(ITEMS, QUERIES, ids=(np.arange(N), np.arange(N) + N))
-
-
-def test_runs_are_not_vectors(tmp_path):
-    (tmp_path / "results" / "x").mkdir(parents=True)
-    (tmp_path / "results" / "x" / "run.json").write_text("{}")
-    refuse_runs((tmp_path / "vectors.npy", tmp_path / "folder"))
-    with pytest.raises(ConfigError, match="a file of item vectors of one training"):
-        refuse_runs((tmp_path / "results", tmp_path / "results" / "x"))
 
 
 @pytest.mark.skipif(not RATINGS.is_file(), reason=f"the real ratings in {RATINGS} are absent")

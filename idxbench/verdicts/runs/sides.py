@@ -1,0 +1,172 @@
+"""``RUN::SELECTOR`` from the command line to loaded runs."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from idxbench.errors import ConfigError, Problem, ResultError
+from idxbench.records import Run, find_run, load_run
+
+
+@dataclass(frozen=True)
+class Side:
+    """One side of a comparison.
+
+    Parameters
+    ----------
+    text
+        As given.
+    runs
+        Loaded, oldest first.
+    selector
+        What was behind ``::``; empty takes all.
+    """
+
+    text: str
+    runs: tuple[Run, ...]
+    selector: str
+
+
+def split_side(text: str) -> tuple[Path, str]:
+    """Take ``results/nightly::raw`` apart; a path that exists is taken as it is."""
+    path, _, selector = text.partition("::")
+    return (Path(text), "") if not path or Path(text).exists() else (Path(path), selector.strip())
+
+
+def holds_runs(path: Path) -> bool:
+    """Return whether a path is a run directory or holds one, finished or not."""
+    return path.is_dir() and next(path.glob("**/run.json"), None) is not None
+
+
+def are_runs(texts: Sequence[str]) -> bool:
+    """Return whether paths name runs, and not files of vectors.
+
+    Raises
+    ------
+    ConfigError
+        Some are runs and others are files.
+    """
+    paths = [split_side(text)[0] for text in texts]
+    runs = [path for path in paths if holds_runs(path)]
+    files = [path for path in paths if path.is_file()]
+    if runs and files:
+        expected = f"a run directory or a parent of some, as {runs[0]} is"
+        fix = "compare runs with runs, or item vectors with item vectors"
+        raise ConfigError([Problem(str(path), expected, "a file", fix) for path in files])
+    return bool(runs)
+
+
+def load_side(text: str, n: int = 1, exclude: Sequence[Path] = ()) -> Side:
+    """Load one side.
+
+    Raises
+    ------
+    ResultError
+        See `find_runs`; or a run can't be read.
+    """
+    path, selector = split_side(text)
+    return Side(text, tuple(load_run(folder) for folder in find_runs(path, n, exclude)), selector)
+
+
+def find_runs(path: Path, n: int = 1, exclude: Sequence[Path] = ()) -> list[Path]:
+    """Return the run directories that a path stands for, oldest first.
+
+    Parameters
+    ----------
+    path
+        A run directory, which stands for itself, or a parent: its newest finished runs, of the configuration of the
+        newest.
+    n
+        The most runs of a parent.
+    exclude
+        Run directories that don't count, as those of the other side; where they lie in the parent, theirs is the
+        configuration that counts.
+
+    Raises
+    ------
+    ResultError
+        There is none.
+    """
+    if (path / "run.json").is_file():
+        return [path]
+    left_out = {folder.resolve() for folder in exclude}
+    found = sorted((file.parent for file in path.glob("**/run.json")), key=lambda folder: folder.name, reverse=True)
+    kept: list[Path] = []
+    configuration: Any = None
+    for folder in found:
+        told = _finished(folder / "run.json")
+        if not told or configuration not in (None, _configuration(told)):
+            continue
+        # Where the other side comes from the same parent, it says which configuration is meant.
+        configuration = _configuration(told)
+        if folder.resolve() not in left_out:
+            kept.append(folder)
+        if len(kept) == n:
+            break
+    # Says what is wrong where there is none; where all that there is belongs to the other side, that is it.
+    return kept[::-1] or [_only(path, left_out)]
+
+
+def _only(path: Path, left_out: set[Path]) -> Path:
+    newest = find_run(path)
+    if newest.resolve() in left_out:
+        raise ResultError(
+            Problem(
+                str(path),
+                "a finished run besides the one it is compared with, of the same configuration",
+                "no other",
+                "run once more, or name two run directories",
+            )
+        )
+    return newest
+
+
+def _finished(file: Path) -> dict[str, Any]:
+    try:
+        told = json.loads(file.read_text(encoding="utf-8"))
+        return dict(told) if told.get("status") == "finished" else {}
+    except (OSError, ValueError, AttributeError, TypeError):
+        return {}
+
+
+def _configuration(info: dict[str, Any]) -> dict[str, Any]:
+    """Return what was measured, without what merely decides by it."""
+    measured = {key: value for key, value in info.get("config", {}).items() if key not in ("gate", "name")}
+    return measured | {"only": info.get("only", [])}
+
+
+def load_sides(base: str, others: Sequence[str], n: int = 1) -> tuple[Side, tuple[Side, ...]]:
+    """Load the base and what it is compared with.
+
+    A parent of both sides stands for its newest runs as the other side and for those before them as the base, unless
+    selectors make two sides of one run.
+
+    Raises
+    ------
+    ConfigError
+        Both sides are the same run without a selector, or a path is no run.
+    ResultError
+        There are no runs.
+    """
+    sides = tuple(load_side(text, n) for text in others)
+    selector = split_side(base)[1]
+    selected = bool(selector) or any(side.selector for side in sides)
+    exclude = [] if selected else [run.path for side in sides for run in side.runs]
+    first = load_side(base, n, exclude)
+    for side in sides:
+        if not selected and _paths(first) & _paths(side):
+            raise ConfigError(
+                Problem(
+                    f"{base} and {side.text}",
+                    "two runs, or two sides of one",
+                    "the same run",
+                    f"say what of it to compare: {base}::STRATEGY {side.text}::STRATEGY",
+                )
+            )
+    return first, sides
+
+
+def _paths(side: Side) -> set[Path]:
+    return {run.path.resolve() for run in side.runs}
