@@ -1,0 +1,395 @@
+"""``idxbench gate`` as a night runs it: every exit code, from real processes, with the files it leaves."""
+
+import json
+import xml.etree.ElementTree as ET
+
+import pytest
+
+from idxbench.cli.gate import command
+from tests.verdicts.runs.examples import Arm, write_run
+
+FILES = ["junit.xml", "summary.md", "verdict.json"]
+# Two sides of one run: the same index in two environments.
+SIDES = {"config": {"gate": {"base": "environment=", "new": "environment=next"}}}
+
+
+def sides(**new):
+    build = {"M": 16, "ef_construction": 200}
+    return [Arm(build=build), Arm(build=build | {"environment": "next"}, **new)]
+
+
+@pytest.fixture
+def night(tmp_path):
+    """Return a function that writes a run under a name; names sort by time."""
+
+    def write(name, **given):
+        return write_run(tmp_path / "results" / name, **given)
+
+    return write
+
+
+@pytest.fixture
+def gate(call, tmp_path):
+    """Return a function that gates, checks code and files, and returns what was printed and the verdict."""
+
+    def run(*arguments, code, out=None, **environment):
+        done = call("gate", *arguments, code=code, GITHUB_ACTIONS="", GITHUB_STEP_SUMMARY="", **environment)
+        folder = tmp_path / (out or "results/2/gate")
+        assert sorted(path.name for path in folder.iterdir()) == FILES
+        verdict = json.loads((folder / "verdict.json").read_text())
+        assert verdict["exit_code"] == code
+        ET.parse(folder / "junit.xml")
+        assert f"(exit {code})" in (folder / "summary.md").read_text()
+        if code != 2:
+            assert done.stdout.startswith(f"Gate: {verdict['status']} (exit {code})\n")
+        return " ".join(done.stdout.split()), verdict
+
+    return run
+
+
+def two(night, **new):
+    night("1")
+    night("2", **({"seed": 1} | new))
+
+
+def test_0_pass(night, gate):
+    two(night)
+    said, verdict = gate("results/2", "--baseline", "results/1", code=0)
+    assert verdict["counts"]["gated"]["advisory"] > 0
+    # Times of two runs are advisory: that is said, and what to do about it.
+    assert "times of single runs are advisory and decide nothing" in said
+    assert "--runs 6" in said
+    assert "Written to results/2/gate" in said
+
+
+def test_1_regressed(night, gate):
+    two(night, arms=[Arm(recall_shift=-0.02)])
+    said, verdict = gate("results/2", "--baseline", "results/1", code=1)
+    assert verdict["status"] == "regressed"
+    assert "recall@task" in said
+
+
+def test_1_a_slower_side_of_one_run(night, gate):
+    night("2", arms=sides(slower=1.2), rounds=30, info=SIDES)
+    _, verdict = gate("results/2", code=1)
+    assert verdict["paired"] is True
+    regressed = {one["measure"] for one in verdict["changes"] if one["verdict"] == "regressed"}
+    assert {"qps_batch", "latency_p50"} <= regressed
+
+
+def test_0_a_side_of_one_run_that_is_as_fast(night, gate):
+    night("2", arms=sides(), rounds=30, info=SIDES)
+    said, verdict = gate("results/2", code=0)
+    assert verdict["counts"]["gated"]["same"] > 6
+    assert "advisory, deciding nothing: build_time (built once)" in said
+
+
+def test_2_a_policy_with_mistakes(night, gate, tmp_path):
+    two(night)
+    (tmp_path / "p.toml").write_text('levl = 0.9\n[metrics."recal@task"]\nfloor = 0.1\n')
+    _, verdict = gate("results/2", "--baseline", "results/1", "--policy", "p.toml", code=2)
+    assert verdict["status"] == "error"
+    assert [one["fix"] for one in verdict["problems"]] == ["did you mean 'level'?", "did you mean 'recall@task'?"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["results/2"], "two sides of the run itself"),
+        (["results/2", "--baseline", "results/2"], "the same run"),
+        (["results/2::rwa", "--baseline", "results/1::raw"], "rwa"),
+        (["results/2", "--baseline", "results/1", "--policy", "nope.toml"], "a readable policy file"),
+    ],
+)
+def test_2_other_mistakes(night, gate, arguments, said):
+    two(night)
+    _, verdict = gate(*arguments, code=2)
+    assert said in json.dumps(verdict["problems"])
+
+
+def test_2_what_does_not_exist(call):
+    assert "no such folder" in call("gate", "results/nope", "--baseline", "results", code=2).stderr
+    call("gate", "results/nope", "--baseline", "results", "--out", "here", code=2)
+
+
+@pytest.mark.parametrize("flag", [["--baseline", "results/1"], ["--first-run-ok"]])
+def test_2_a_self_test_with_a_baseline(night, call, flag):
+    two(night)
+    assert "leave them out" in call("gate", "results/2", "--self-test", *flag, code=2).stderr
+
+
+def test_2_files_that_cannot_be_written(night, call, tmp_path):
+    two(night)
+    (tmp_path / "file").write_text("")
+    done = call("gate", "results/2", "--baseline", "results/1", "--out", "file/gate", code=2)
+    assert "a folder this user can write to" in done.stderr
+
+
+def test_3_inconclusive(night, gate):
+    night("2", arms=sides(slower=1.07), rounds=10, noise=0.05, info=SIDES)
+    said, verdict = gate("results/2", code=3)
+    assert verdict["status"] == "inconclusive"
+    assert "take more rounds" in said
+
+
+def test_3_unstable(night, gate):
+    night("2", arms=sides(), rounds=30, control=1.2, info=SIDES)
+    said, verdict = gate("results/2", code=3)
+    assert verdict["status"] == "unstable"
+    assert "two copies of the same index differ" in said
+
+
+def test_3_only_times_of_single_runs(night, gate, tmp_path):
+    two(night)
+    off = ["recall@task", "recall@own", "exact_overlap@task", "index_bytes", "memory_peak"]
+    (tmp_path / "p.toml").write_text("".join(f'[metrics."{name}"]\ngate = false\n' for name in off))
+    said, verdict = gate("results/2", "--baseline", "results/1", "--policy", "p.toml", code=3)
+    assert verdict["status"] == "advisory"
+    assert "every gated figure is advisory only" in said
+
+
+def test_4_a_run_that_was_stopped(night, gate):
+    two(night, info={"status": "interrupted", "exit_status": 130})
+    said, _ = gate("results/2", "--baseline", "results/1", code=4)
+    assert "is not finished (interrupted)" in said
+    # Nor is last night's run taken in its place, or a missing baseline an excuse.
+    gate("results", "--baseline", "results/1", code=4)
+    gate("results/2", "--baseline", "nothing", "--first-run-ok", code=4)
+
+
+def test_4_a_run_that_was_killed_at_once(night, gate, tmp_path):
+    two(night)
+    (tmp_path / "results" / "3").mkdir()
+    (tmp_path / "results" / "3" / "journal.jsonl").touch()
+    said, _ = gate("results", "--baseline", "results/1", code=4, out="results/3/gate")
+    assert "stopped before its first figure" in said
+
+
+def test_4_a_cell_that_failed(night, gate):
+    night("1", arms=[Arm(), Arm("normalized")])
+    night("2", arms=[Arm(), Arm("normalized", fails="killed by signal 9")])
+    said, verdict = gate("results/2", "--baseline", "results/1", code=4)
+    assert "killed by signal 9" in said
+    assert verdict["counts"]["gated"]["missing"] > 0
+    assert "killed by signal 9" in verdict["failures"][0]
+
+
+def test_4_a_cell_that_is_missing(night, gate):
+    night("1", arms=[Arm(efs=(10, 20))])
+    night("2", arms=[Arm(efs=(10,))])
+    _, verdict = gate("results/2", "--baseline", "results/1", code=4)
+    assert verdict["counts"]["gated"]["missing"] > 0
+
+
+def test_4_a_cell_that_is_suspicious(night, gate):
+    night("2", arms=sides(slower=0.2), rounds=30, info=SIDES)
+    _, verdict = gate("results/2", code=4)
+    assert verdict["counts"]["gated"]["suspicious"] > 0
+
+
+def test_4_nothing_that_is_gated(night, gate, tmp_path):
+    two(night)
+    (tmp_path / "p.toml").write_text('strategies = ["balanced"]\n')
+    said, _ = gate("results/2", "--baseline", "results/1", "--policy", "p.toml", code=4)
+    assert "nothing that is gated was measured" in said
+
+
+def test_4_an_empty_folder(gate, tmp_path):
+    (tmp_path / "results").mkdir()
+    said, _ = gate("results", "--baseline", "results", code=4, out="results/gate")
+    assert "holds no run: nothing was measured" in said
+
+
+@pytest.mark.parametrize("baseline", ["nothing", "empty", "results", "results/1"])
+def test_5_no_baseline_and_the_first_night(night, gate, tmp_path, baseline):
+    (tmp_path / "empty").mkdir()
+    night("2")
+    if baseline == "results/1":
+        night("1", info={"status": "interrupted"})
+    said, verdict = gate("results/2", "--baseline", baseline, code=5)
+    assert verdict["status"] == "no baseline"
+    assert "--first-run-ok lets the first night pass" in said
+    _, verdict = gate("results/2", "--baseline", baseline, "--first-run-ok", code=0)
+    assert verdict["status"] == "first run"
+
+
+def test_5_incompatible(night, gate):
+    two(night, info={"data": {"fingerprints": {"items": "00000000"}}})
+    said, verdict = gate("results/2", "--baseline", "results/1", "--first-run-ok", code=5)
+    assert verdict["status"] == "incompatible"
+    assert "other data (items)" in said
+    assert any(one["what"] == "data items" for one in verdict["differences"])
+
+
+def test_the_folder_of_a_run_is_its_baseline_without_the_run_itself(night, gate):
+    night("0", arms=[Arm(recall_shift=0.02)])
+    two(night)
+    # Against 1, which is alike, and neither against itself nor against the oldest.
+    _, verdict = gate("results", "--baseline", "results", code=0)
+    assert verdict["base"]["name"].endswith("results/1")
+    assert verdict["new"]["name"].endswith("results/2")
+
+
+def test_many_runs_a_side(night, gate):
+    for name in "12":
+        for i in range(6):
+            night(f"{name}/{i}", seed=10 * int(name) + i, level=1.0 if name == "1" else 1.5)
+    _, verdict = gate("results/2", "--baseline", "results/1", "--runs", "6", code=1, out="results/2/5/gate")
+    assert (verdict["base"]["runs"], verdict["new"]["runs"]) == (6, 6)
+    assert {one["basis"] for one in verdict["changes"] if one["measure"] == "qps_batch"} == {"runs"}
+
+
+def test_another_machine_is_shown_and_its_times_decide_nothing(night, gate, tmp_path):
+    two(night, info={"environment": {"processor": "another"}}, level=3.0)
+    # Queries are too few here to say that recall stays, where builds need not repeat.
+    (tmp_path / "p.toml").write_text('[metrics."recall@task"]\ngate = false\n[metrics."recall@own"]\ngate = false\n')
+    said, verdict = gate("results/2", "--baseline", "results/1", "--policy", "p.toml", code=0)
+    assert verdict["one_machine"] is False
+    assert verdict["counts"]["all"]["regressed"] == 0
+    assert "processor: AMD EPYC -> another" in said
+
+
+def test_github(night, call, tmp_path):
+    two(night, arms=[Arm(recall_shift=-0.02)])
+    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "step.md")}
+    (tmp_path / "step.md").write_text("held before\n")
+    said = call("gate", "results/2", "--baseline", "results/1", code=1, **github).stdout
+    lines = [line for line in said.splitlines() if line.startswith("::")]
+    assert lines[0].startswith("::error title=idxbench gate::regressed (exit 1)")
+    assert any(line.startswith("::error title=regressed%3A recall@task::") for line in lines)
+    assert any(line.startswith("::notice title=advisory%3A qps_batch::") for line in lines)
+    assert all(sum(line.startswith(f"::{kind}") for line in lines) <= 10 for kind in ("error", "warning", "notice"))
+    summary = (tmp_path / "step.md").read_text()
+    assert summary.startswith("held before\n## idxbench gate: regressed")
+    said = call("gate", "results/2", "--baseline", "results/2", code=2, **github).stdout
+    assert said.startswith("::error title=idxbench gate::error (exit 2)")
+
+
+def test_a_step_summary_that_cannot_be_written_is_told_and_changes_nothing(night, call, tmp_path):
+    two(night)
+    done = call("gate", "results/2", "--baseline", "results/1", GITHUB_STEP_SUMMARY=str(tmp_path / "no" / "step.md"))
+    assert "GITHUB_STEP_SUMMARY: No such file" in done.stderr
+
+
+def test_2_a_run_that_cannot_be_read(night, gate, tmp_path):
+    two(night)
+    (tmp_path / "results" / "2" / "measurements.csv").write_text("no,columns\n")
+    _, verdict = gate("results/2", "--baseline", "results/1", code=2)
+    assert "measurements.csv" in verdict["problems"][0]["where"]
+
+
+@pytest.fixture
+def broken(night, tmp_path, monkeypatch):
+    """Return a function that gates in this process, with something else in the place of the gate itself."""
+
+    def run(error):
+        def fail(_):
+            raise error
+
+        two(night)
+        (tmp_path / "out").mkdir(exist_ok=True)
+        for name in FILES:
+            (tmp_path / "out" / name).write_text("yesterday's")
+        monkeypatch.setattr("idxbench.verdicts.gate.gating.run_gate", fail)
+        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
+        with pytest.raises(type(error)):
+            command(str(tmp_path / "results" / "2"), "x", out=tmp_path / "out")
+        return sorted(path.name for path in (tmp_path / "out").iterdir())
+
+    return run
+
+
+def test_a_gate_that_is_stopped_leaves_no_verdict_of_yesterday(broken):
+    assert broken(KeyboardInterrupt()) == []
+
+
+def test_4_a_bug_of_ours_leaves_a_verdict(broken, tmp_path):
+    assert broken(ZeroDivisionError("x")) == FILES
+    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
+    assert verdict["exit_code"] == 4
+    assert verdict["reasons"] == ["a bug in idxbench: ZeroDivisionError: x"]
+
+
+def test_odd_names_reach_every_file(night, gate, tmp_path):
+    odd = "a|b `c` <d> [e] &amp; ::error::"
+    night("1", arms=[Arm(odd)])
+    night("2", arms=[Arm(odd, recall_shift=-0.02)])
+    gate("results/2", "--baseline", "results/1", code=1)
+    text = (tmp_path / "results/2/gate/junit.xml").read_text()
+    assert any(odd in case.attrib["name"] for case in ET.fromstring(text).iter("testcase"))
+    assert r"a\|b \`c\` \<d>" in (tmp_path / "results/2/gate/summary.md").read_text()
+
+
+def self_tested(call, tmp_path, code, *arguments, run="results/2"):
+    done = call("gate", run, "--self-test", *arguments, code=code, GITHUB_ACTIONS="", GITHUB_STEP_SUMMARY="")
+    codes = {}
+    for name in ("identical", "worsened"):
+        path = tmp_path / run / "gate" / f"self-test-{name}" / "verdict.json"
+        codes[name] = json.loads(path.read_text())["exit_code"] if path.exists() else None
+    return " ".join(done.stdout.split()), codes
+
+
+@pytest.mark.parametrize("control", [1.0, None])
+def test_a_self_test_that_goes_red_and_stays_green(night, call, tmp_path, control):
+    night("2", arms=[Arm(), Arm("normalized")], rounds=30, control=control)
+    said, codes = self_tested(call, tmp_path, 0)
+    assert codes == {"identical": 0, "worsened": 1}
+    assert said.startswith("Self-test passed (exit 0)")
+    assert "as good, must pass: pass (exit 0)" in said
+    assert "worse by twice the floor, must be red: regressed (exit 1)" in said
+    assert "qps_batch by 10 %" in said
+    assert "Not tested, as it decides nothing: build_time (built once)" in said
+    assert "between single runs, times are advisory" in said
+
+
+def test_a_self_test_with_too_few_rounds_says_what_is_needed(night, call, tmp_path):
+    night("2", rounds=5)
+    said, codes = self_tested(call, tmp_path, 4)
+    assert said.startswith("Self-test failed (exit 4)")
+    assert "this gate could never go red on qps_batch" in said
+    assert "5 rounds; 8 support an interval at this level" in said
+    assert codes["worsened"] == 1
+
+
+def test_a_self_test_keeps_to_the_policy(night, call, tmp_path):
+    night("2", rounds=5)
+    off = ["qps_batch", "latency_p50"]
+    (tmp_path / "p.toml").write_text("".join(f"[metrics.{name}]\ngate = false\n" for name in off))
+    said, _ = self_tested(call, tmp_path, 0, "--policy", "p.toml")
+    assert "qps_batch" not in said
+    (tmp_path / "p.toml").write_text('strategies = ["balanced"]\n')
+    said, _ = self_tested(call, tmp_path, 4, "--policy", "p.toml")
+    assert "this gate could never go red: no gated figure can be judged" in said
+
+
+def test_a_self_test_of_an_unstable_night_fails(night, call, tmp_path):
+    night("2", rounds=30, control=1.2)
+    said, codes = self_tested(call, tmp_path, 4)
+    assert codes["identical"] == 3
+    assert "an identical copy must pass, and came out as unstable" in said
+
+
+def test_a_self_test_of_a_run_that_was_stopped(night, call, tmp_path):
+    night("2", info={"status": "running"})
+    said, codes = self_tested(call, tmp_path, 4)
+    assert "is not finished (running)" in said
+    assert codes == {"identical": None, "worsened": None}
+
+
+def test_a_self_test_leaves_nothing_behind_but_its_verdicts(night, call, tmp_path):
+    night("2", rounds=30)
+    before = sorted(path.name for path in (tmp_path / "results/2").iterdir())
+    scratch = tmp_path / "scratch"
+    scratch.mkdir()
+    call("gate", "results/2", "--self-test", TMPDIR=str(scratch))
+    assert list(scratch.iterdir()) == []
+    assert sorted(path.name for path in (tmp_path / "results/2").iterdir()) == sorted([*before, "gate"])
+
+
+def test_help(call):
+    said = call("gate", "--help").stdout
+    for word in ("--baseline", "--policy", "--history", "--first-run-ok", "--self-test", "--runs", "NEW"):
+        assert word in said
+    for code in range(6):
+        assert any(line.strip().startswith(f"{code}  ") for line in said.splitlines())
+    assert "5 no baseline" in " ".join(call("--help").stdout.split())
