@@ -1,7 +1,9 @@
 """The machine as a process sees it: usable cores, processor, memory, versions, caches."""
 
+import math
 import os
 import platform
+import re
 import subprocess
 import sys
 from importlib import metadata
@@ -49,6 +51,22 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
+def machine_name(processor: str, cores: int, memory_bytes: int, architecture: str) -> str:
+    """Name a machine by what stays the same from night to night: ``amd-epyc-2-cores-24-gb-x86-64``.
+
+    No reading that moves takes part: memory is rounded to the sizes it is sold in (powers of two, and halfway
+    between), because what the kernel keeps for itself changes with its version. Two machines of one kind share a name:
+    whoever must tell them apart gives names of their own.
+    """
+    model = re.sub(r"\((r|tm)\)|\b(cpu|processor)\b|@.*", " ", processor.lower())
+    gigabytes = memory_bytes / 2**30
+    sizes = [step * 2.0**power for power in range(-1, 14) for step in (1.0, 1.5)]
+    # The nearest by ratio, after adding back the few per cent that the kernel keeps.
+    memory = min(sizes, key=lambda size: abs(math.log(size / (1.03 * gigabytes))))
+    words = f"{model} {cores} cores {memory:g} gb {architecture}"
+    return re.sub(r"[^a-z0-9.]+", "-", words.lower()).strip("-.")
+
+
 def free_memory() -> int:
     """Return the bytes that processes may still take: what is available, cut down to the limit of the control group."""
     import psutil
@@ -64,14 +82,17 @@ def environment(threads: int) -> dict[str, Any]:
     """Describe machine and software for ``run.json``."""
     import psutil
 
+    memory_bytes = int(psutil.virtual_memory().total)
     packages = ("idxbench", "numpy", "numba", "hnswlib", "scipy", "scikit-learn", "h5py", "faiss-cpu", "usearch")
     return {
+        "machine": os.environ.get("IDXBENCH_MACHINE")
+        or machine_name(processor(), usable_cores(), memory_bytes, platform.machine()),
         "platform": platform.platform(),
         "python": sys.version.split()[0],
         "processor": processor(),
         "cores_usable": usable_cores(),
         "cores_online": os.cpu_count(),
-        "memory_bytes": int(psutil.virtual_memory().total),
+        "memory_bytes": memory_bytes,
         "threads": threads,
         "versions": {name: _version(name) for name in packages},
     }

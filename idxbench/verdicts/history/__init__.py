@@ -1,0 +1,1 @@
+"""Nights of a machine: series of figures, what changed in them, and which changes are alarms."""
