@@ -14,6 +14,9 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SCHEMA_VERSION = 1
+# Of what measures: raised when the same config and data would be measured in another way, so that no run is half of
+# one and half of the other.
+MEASURING = 1
 
 
 @dataclass(frozen=True)
@@ -186,6 +189,10 @@ def load_run(path: str | Path) -> "Run":
                 f"version {version}",
                 "read it with the idxbench that wrote it",
             )
+        )
+    if "data" not in info and info.get("status") != "finished":
+        raise ResultError(
+            Problem(str(folder), "a run with something measured", f"nothing yet (it is {info.get('status')})")
         )
     return Run(folder, info, read_measurements(folder / "measurements.csv"))
 

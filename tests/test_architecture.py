@@ -42,6 +42,9 @@ KEEPERS = {
     "faiss": ("indexes/faiss_flat.py",),
     "usearch": ("indexes/usearch_exact.py",),
     "matplotlib": ("report/heatmaps.py",),
+    "jinja2": ("report/html/",),
+    "markupsafe": ("report/html/",),
+    "junitparser": ("report/junit.py",),
     "rich": ("report/", "cli/"),
     "pandas": ("verdicts/", "report/", "records.py"),
     "typer": ("cli/",),
@@ -52,7 +55,20 @@ KEEPERS = {
 }
 
 # Imported at the top of no module, so that --help and import stay fast.
-LAZY = {"scipy", "sklearn", "pandas", "h5py", "pyarrow", "psutil", "threadpoolctl", "faiss", "usearch", "matplotlib"}
+LAZY = {
+    "scipy",
+    "sklearn",
+    "pandas",
+    "h5py",
+    "pyarrow",
+    "psutil",
+    "threadpoolctl",
+    "faiss",
+    "usearch",
+    "matplotlib",
+    "jinja2",
+    "markupsafe",
+}
 
 
 def room_of(path: str) -> str:

@@ -1,5 +1,6 @@
 """Running from Python: what the command line does, as a function."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ def run(
     out: str | Path | None = None,
     threads: int | None = None,
     only: Sequence[str] = (),
+    resume: bool = False,
     progress: Progress | None = None,
 ) -> Run:
     """Run a config and return its results.
@@ -31,19 +33,26 @@ def run(
         None takes the config's, 0 every usable core.
     only
         Strategies or kinds of indexes to keep.
+    resume
+        Continue the newest unfinished run of this configuration; where there is none, begin afresh, and say so in the
+        run's notices.
     progress
         Told how far the work is; silent when None.
 
     Raises
     ------
     ConfigError, DataError, ResultError
-        Mistakes in config, data or output folder.
+        Mistakes in config, data or output folder; data that changed since the run began; a run directory that another
+        process writes; a full disk.
+    KeyboardInterrupt
+        After Ctrl-C, once what was measured is safe; its text says where it lies.
 
     Notes
     -----
     ``Run.info["exit_status"]`` is 0, or 4 when a cell failed: its row is there all the same.
     """
-    path, _ = execute(make_request(config, out=out, threads=threads, only=only), progress)
+    request = make_request(config, out=out, threads=threads, only=only, resume=resume)
+    path, _ = execute(request, progress)
     return load_run(path)
 
 
@@ -62,6 +71,7 @@ def make_request(
     out: str | Path | None = None,
     threads: int | None = None,
     only: Sequence[str] = (),
+    resume: bool = False,
 ) -> Request:
     """Read and check a config, and say where its results go (parameters as in `run`)."""
     parsed: Config
@@ -69,10 +79,22 @@ def make_request(
         import tomli_w
 
         parsed, name, text = parse_config(config), "config", tomli_w.dumps(_plain(config))
+        again = "the same call with resume=True"
     else:
         parsed, name = load_config(Path(config)), str(config)
         text = Path(config).read_text(encoding="utf-8")
+        again = _again(name, out, threads, only)
     if threads is not None:
         parsed = parsed.model_copy(update={"threads": threads})
     parent = Path(out) if out is not None else Path("results") / parsed.name
-    return Request(parsed, name, text, parent, tuple(only))
+    return Request(parsed, name, text, parent, tuple(only), resume, again)
+
+
+def _again(config: str, out: str | Path | None, threads: int | None, only: Sequence[str]) -> str:
+    """Return the command that continues this one."""
+    words = ["idxbench", "run", config, "--resume"]
+    words += ["--out", str(out)] if out is not None else []
+    words += ["--threads", str(threads)] if threads is not None else []
+    for one in only:
+        words += ["--only", one]
+    return shlex.join(words)

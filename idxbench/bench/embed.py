@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from idxbench.bench.inputs import Inputs
 from idxbench.data.fingerprint import fingerprint
 from idxbench.records import Notice
-from idxbench.store.rundir import unwritable
+from idxbench.store.files import unwritable
 from idxbench.strategies.catalogue import Space, apply_into, fit, row_blocks
 from idxbench.strategies.transforms import Rows
 from idxbench.truth.exact import ExactIndex

@@ -1,17 +1,25 @@
 """The tasks between items, similar and cluster, over all strategies."""
 
 from collections.abc import Sequence
+from functools import cache, partial
+
+import numpy as np
+from numpy.typing import NDArray
 
 from idxbench.bench.cluster import Clustered, cluster, cluster_rows, starts
 from idxbench.bench.embed import Embedded
 from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import Plan
+from idxbench.bench.progress import Advance
 from idxbench.bench.reference import ItemReference, item_reference
-from idxbench.bench.session import Session
+from idxbench.bench.session import Finding, Session
 from idxbench.bench.similar import floor_rows, item_neighbors, neighbor_rows, neighbor_task, noisy_reference
-from idxbench.data.dataset import Labels
+from idxbench.errors import Problem, ResultError
 from idxbench.records import Notice
+
+# What the clusters of the reference are kept by.
+BASE = "clusters of the reference"
 
 
 def compare_items(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embedded]) -> None:
@@ -37,40 +45,73 @@ def _similar(session: Session, inputs: Inputs, reference: ItemReference, spaces:
     task = neighbor_task(len(inputs.items), config)
     session.facts["similar"] = {"asking": len(task.asking), "shallow": task.shallow, "deep": task.deep}
     session.save()
-    with session.progress.stage("similar: neighbours of items", len(spaces) + 2) as advance:
-        truth = item_neighbors(reference.items, reference.similarity, task, threads)
+
+    @cache
+    def truth() -> NDArray[np.int64]:
+        return item_neighbors(reference.items, reference.similarity, task, threads)
+
+    def of_reference() -> Finding:
         where = Where("similar", "reference", reference.similarity)
-        rows = neighbor_rows(where, truth, None, reference.name, task, labels, config.seed)
-        advance(1)
+        rows = neighbor_rows(where, truth(), None, reference.name, task, labels, config.seed)
         rows += floor_rows(reference, task, labels, config, threads)
         noisy = noisy_reference(rows, 0 if inputs.queries is None else len(inputs.queries))
         session.notices += [noisy] if noisy else []
-        session.directory.append({"kind": "similar", "strategy": "reference"}, rows)
+        return Finding(rows)
+
+    def of_strategy(embedded: Embedded) -> Finding:
+        space = embedded.space
+        found = item_neighbors(embedded.items, space.similarity, task, threads)
+        where = Where("similar", space.name, space.similarity)
+        return Finding(neighbor_rows(where, found, truth(), reference.name, task, labels, config.seed))
+
+    with session.progress.stage("similar: neighbours of items", len(spaces) + 1) as advance:
+        session.once({"kind": "similar", "reference": reference.name}, of_reference)
         advance(1)
         for embedded in spaces:
-            space = embedded.space
-            found = item_neighbors(embedded.items, space.similarity, task, threads)
-            where = Where("similar", space.name, space.similarity)
-            rows = neighbor_rows(where, found, truth, reference.name, task, labels, config.seed)
-            session.directory.append({"kind": "similar", "strategy": space.name}, rows)
+            session.once({"kind": "similar", "strategy": embedded.space.name}, partial(of_strategy, embedded))
             advance(1)
 
 
 def _cluster(session: Session, inputs: Inputs, reference: ItemReference, spaces: Sequence[Embedded]) -> None:
-    config, threads = session.config, session.threads
+    config, threads, labels = session.config, session.threads, inputs.dataset.labels
     counts = _counts(session, len(inputs.items))
     if not counts:
         return
-    n_runs = len(counts) * config.clusters.seeds * (len(spaces) + 1)
-    with session.progress.stage("cluster: k-means", n_runs) as advance:
-        begin = starts(reference.items, reference.similarity, counts, config, threads)
-        base = cluster(reference.items, reference.similarity, begin, config, threads, advance)
-        labels = inputs.dataset.labels
-        _append(session, Where("cluster", "reference", reference.similarity), base, base, reference, labels)
-        for embedded in spaces:
-            space = embedded.space
-            own = cluster(embedded.items, space.similarity, begin, config, threads, advance)
-            _append(session, Where("cluster", space.name, space.similarity), own, base, reference, labels)
+    n_runs = len(counts) * config.clusters.seeds
+
+    def of_reference(advance: Advance) -> Finding:
+        base = cluster(reference.items, reference.similarity, begin(), config, threads, advance)
+        # Every strategy is compared with it, also in a later session, and k-means may end a little elsewhere then.
+        session.directory.save_arrays(BASE, {str(n): ids.astype(np.int32) for n, ids in base.assignments.items()})
+        where = Where("cluster", "reference", reference.similarity)
+        return Finding(cluster_rows(where, base, base, reference.name, labels))
+
+    def of_strategy(embedded: Embedded, advance: Advance) -> Finding:
+        space = embedded.space
+        own = cluster(embedded.items, space.similarity, begin(), config, threads, advance)
+        where = Where("cluster", space.name, space.similarity)
+        return Finding(cluster_rows(where, own, _base(session), reference.name, labels))
+
+    @cache
+    def begin() -> dict[int, list[NDArray[np.int64]]]:
+        return starts(reference.items, reference.similarity, counts, config, threads)
+
+    with session.progress.stage("cluster: k-means", n_runs * (len(spaces) + 1)) as advance:
+        units = [({"kind": "cluster", "reference": reference.name}, of_reference)]
+        units += [({"kind": "cluster", "strategy": one.space.name}, partial(of_strategy, one)) for one in spaces]
+        for unit, work in units:
+            if session.directory.has(unit):
+                advance(n_runs)
+            session.once(unit, partial(work, advance))
+
+
+def _base(session: Session) -> Clustered:
+    """Return the clusters of the reference, which are measured before those of any strategy."""
+    arrays = session.directory.load_arrays(BASE)
+    if arrays is None:
+        fix = "run without --resume to begin afresh"
+        raise ResultError(Problem(f"{session.directory.path}/parts", "the clusters of the reference", "none", fix))
+    return Clustered({int(count): ids.astype(np.int64) for count, ids in arrays.items()})
 
 
 def _counts(session: Session, n_items: int) -> list[int]:
@@ -82,15 +123,3 @@ def _counts(session: Session, n_items: int) -> list[int]:
             Notice("clusters-left-out", f"there are {n_items} items: {dropped} clusters were left out")
         )
     return counts
-
-
-def _append(
-    session: Session,
-    where: Where,
-    own: Clustered,
-    base: Clustered,
-    reference: ItemReference,
-    labels: Labels | None,
-) -> None:
-    rows = cluster_rows(where, own, base, reference.name, labels)
-    session.directory.append({"kind": "cluster", "strategy": where.strategy}, rows)

@@ -1,9 +1,9 @@
 """Gauge probes: no score changes, so whatever changes else is an accident of the coordinates."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import Build, Plan
 from idxbench.bench.progress import Advance
 from idxbench.bench.retrieve import Reference
-from idxbench.bench.session import Session
+from idxbench.bench.session import Finding, Session, Unit
 from idxbench.bench.similar import NeighborTask, item_neighbors, neighbor_task
 from idxbench.config.probe import Probe
 from idxbench.config.transforms import Raw
@@ -94,29 +94,42 @@ def check_probes(probes: Sequence[Probe], inputs: Inputs) -> None:
 def run_probes(session: Session, inputs: Inputs, plan: Plan, reference: Reference | None) -> None:
     """Measure every probe at every strength; figures are means over seeds, with their range."""
     probes = session.config.probe
-    given = _given(session, inputs, plan, reference)
+
+    @cache
+    def given() -> _Given:
+        return _given(session, inputs, plan, reference)
+
     n_builds = max(probe.seeds for probe in probes)
     n_points = n_builds + sum(len(probe.strength) * probe.seeds for probe in probes)
+    similarity = session.config.trained_similarity
+    point = partial(_point, session, inputs)
     with session.progress.stage("probes", n_points) as advance:
-        space = Space(AS_GIVEN, (Raw(),), session.config.trained_similarity, AS_GIVEN)
-        point = partial(_point, session, inputs, given)
-        where = Where("probe", AS_GIVEN)
-        rows = _pooled([point(space, where, 0.0, number) for number in _told(n_builds, advance)])
-        session.directory.append({"kind": "probe", "strategy": AS_GIVEN}, rows)
+
+        def as_given() -> Finding:
+            space, where = Space(AS_GIVEN, (Raw(),), similarity, AS_GIVEN), Where("probe", AS_GIVEN)
+            return Finding(_pooled([point(given(), space, where, 0.0, number) for number in _told(n_builds, advance)]))
+
+        def changed(probe: Probe, strength: float) -> Finding:
+            where, figures = Where("probe", probe.label), []
+            for number in _told(probe.seeds, advance):
+                made = Space(probe.label, probe.transforms(strength, number), similarity, probe.label)
+                try:
+                    figures.append(point(given(), made, where, strength, number, keeps_scores=probe.keeps_scores))
+                except DataError as error:
+                    reason = "; ".join(f"expected {one.expected}, found {one.found}" for one in error.problems)
+                    text = f"probe {probe.label} at strength {strength:g}: {reason}"
+                    session.notices.append(Notice("probe-failed", text))
+            return Finding(_pooled(figures))
+
+        works: list[tuple[Unit, Callable[[], Finding], int]] = [({"kind": "probe", "as": "given"}, as_given, n_builds)]
         for probe in probes:
             for strength in probe.strength:
-                where = Where("probe", probe.label)
-                figures = []
-                for number in _told(probe.seeds, advance):
-                    made = Space(probe.label, probe.transforms(strength, number), space.similarity, probe.label)
-                    try:
-                        figures.append(point(made, where, strength, number, keeps_scores=probe.keeps_scores))
-                    except DataError as error:
-                        reason = "; ".join(f"expected {one.expected}, found {one.found}" for one in error.problems)
-                        session.notices.append(
-                            Notice("probe-failed", f"probe {probe.label} at strength {strength:g}: {reason}")
-                        )
-                session.directory.append({"kind": "probe", "strategy": probe.label}, _pooled(figures))
+                place = {"kind": "probe", "probe": probe.label, "strength": strength}
+                works.append((place, partial(changed, probe, strength), probe.seeds))
+        for unit, work, steps in works:
+            if session.directory.has(unit):
+                advance(steps)
+            session.once(unit, work)
 
 
 def _told(n: int, advance: Advance) -> Iterator[int]:

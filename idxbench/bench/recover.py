@@ -3,8 +3,10 @@
 import csv
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from functools import partial
+from itertools import repeat
 from typing import Any
 
 import numpy as np
@@ -15,7 +17,7 @@ from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.panels import Panels
 from idxbench.bench.plan import Plan
-from idxbench.bench.session import Session
+from idxbench.bench.session import Finding, Session
 from idxbench.config.recover import Recover, RecoverModel
 from idxbench.config.schema import SimulatedData
 from idxbench.data.dataset import UNLABELED, Dataset, Labels
@@ -33,7 +35,8 @@ from idxbench.measures.recovery import (
     supervised_map,
 )
 from idxbench.records import Measurement, Notice, compact_json
-from idxbench.store.rundir import Failure, unwritable
+from idxbench.store.files import unwritable
+from idxbench.store.rundir import Failure
 from idxbench.strategies.catalogue import Space, fit
 
 SUPERVISED = Space("task-specific M", (), "cosine", "supervised")
@@ -102,30 +105,100 @@ def recover(session: Session, inputs: Inputs, plan: Plan, embedded: Sequence[Emb
         # They speak of queries that are asked: none is, and all are there to fit on.
         session.notices = [one for one in session.notices if one.code not in ("queries-split", "queries-sampled")]
     session.save()
-    found: list[Found] = []
-    panels = Panels(asked, spaces, session.config.seed)
-    with session.progress.stage("recover", len(models) * asked.seeds * (len(spaces) + asked.supervised)) as advance:
-        for world in _worlds(session, inputs, asked, embedded):
-            if world.seed == _first_seed(session):
-                told = [one for one in world.notices if one not in session.notices]
-                session.notices += [replace(one, text=_named(world.model, one.text)) for one in told]
-                panels.add(world.model, world.items, world.labels, world.popularity, world.vectors)
-            found += _measure(session, asked, world, spaces, advance)
+    draws = list(_draws(session, inputs, asked, embedded))
+    found = _in_worlds(session, asked, draws, spaces)
     for name in models:
         build = compact_json({"model": name}) if name else ""
-        of_model = [one for one in found if one.model == name]
-        session.directory.append({"kind": "recover", "model": name}, list(_rows(of_model, build)))
+        rows = list(_rows([one for one in found if one.model == name], build))
+        whole = all(session.directory.has(_unit(place)) for draw in draws for place in draw.places if place[0] == name)
+        failure = None if whole else Failure("", "", build, (), "a strategy could not be fitted")
+        session.once({"kind": "recover", "model": name}, partial(Finding, rows, failure))
     if not found or all(math.isnan(one.auc) for one in found):
         text = "no two labelled items share a class, or all do: there is nothing to recover"
         session.notices.append(Notice("nothing-to-recover", text, "look at the labels"))
     where = Where("recover")
     chance = [where.value("auc", CHANCE_AUC, reference="chance"), where.value("ari", CHANCE_ARI, reference="chance")]
-    session.directory.append({"kind": "recover", "model": "chance"}, chance)
+    session.once({"kind": "recover", "reference": "chance"}, partial(Finding, chance))
     try:
         _write_seeds(session, found)
-        panels.save(session.directory.path)
     except OSError as error:
         raise unwritable(session.directory.path, error) from None
+
+
+@dataclass(frozen=True)
+class Draw:
+    """Worlds that are made together.
+
+    Parameters
+    ----------
+    places
+        Model and seed of each.
+    worlds
+        Makes them, in that order.
+    """
+
+    places: tuple[tuple[str, int], ...]
+    worlds: Callable[[], Iterator[World]]
+
+
+def _unit(place: tuple[str, int]) -> dict[str, Any]:
+    return {"kind": "recover", "model": place[0], "seed": place[1]}
+
+
+def _in_worlds(session: Session, asked: Recover, draws: Sequence[Draw], spaces: Sequence[Space]) -> list[Found]:
+    """Measure in every world, once, and save the panels of those of the first seed."""
+    directory, first = session.directory, _first_seed(session)
+    panels, drawing = Panels(asked, spaces, session.config.seed), {"kind": "recover-panels"}
+    shown = asked.heatmaps is not False and not directory.has(drawing)
+    steps = len(spaces) + asked.supervised
+    found: list[Found] = []
+    with session.progress.stage("recover", sum(len(draw.places) for draw in draws) * steps) as advance:
+        for draw in draws:
+            show = shown and draw.places[0][1] == first
+            done = all(directory.has(_unit(place)) for place in draw.places) and not show
+            worlds = repeat(None) if done else draw.worlds()
+            # Places first: nothing may be drawn that no place is left for.
+            for place, world in zip(draw.places, worlds, strict=False):
+                told = session.once(_unit(place), partial(_in_world, session, asked, world, spaces))
+                found += [_read_found(one) for one in told.get("found", ())]
+                if world is not None and show:
+                    panels.add(world.model, world.items, world.labels, world.popularity, world.vectors)
+                advance(steps)
+
+    def save() -> Finding:
+        try:
+            panels.save(directory.path)
+        except OSError as error:
+            raise unwritable(directory.path, error) from None
+        return Finding()
+
+    if shown:
+        session.once(drawing, save)
+    return found
+
+
+def _in_world(session: Session, asked: Recover, world: World | None, spaces: Sequence[Space]) -> Finding:
+    """Measure one world; its figures are kept, and become rows once those of all seeds are there."""
+    assert world is not None  # those that are done are not drawn, and not measured
+    n_failures = len(session.failures)
+    if world.seed == _first_seed(session):
+        told = [one for one in world.notices if one not in session.notices]
+        session.notices += [replace(one, text=_named(world.model, one.text)) for one in told]
+    found = [_plain(one) for one in _measure(session, asked, world, spaces)]
+    failed = session.failures[n_failures:]
+    return Finding((), failed[0] if failed else None, {"found": found})
+
+
+def _plain(found: Found) -> dict[str, Any]:
+    """Write figures as plain JSON values; NaN, which JSON has no word for, becomes None."""
+    return {
+        key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(found).items()
+    }
+
+
+def _read_found(given: Mapping[str, Any]) -> Found:
+    values: dict[str, Any] = {key: math.nan if value is None else value for key, value in given.items()}
+    return Found(**values)
 
 
 def _facts(session: Session, asked: Recover, models: Sequence[str]) -> dict[str, Any]:
@@ -150,19 +223,23 @@ def _named(model: str, text: str) -> str:
     return f"{model}: {text}" if model else text
 
 
-def _worlds(session: Session, inputs: Inputs, asked: Recover, embedded: Sequence[Embedded]) -> Iterator[World]:
+def _draws(session: Session, inputs: Inputs, asked: Recover, embedded: Sequence[Embedded]) -> Iterator[Draw]:
+    first = _first_seed(session)
     if isinstance(session.config.data, SimulatedData):
-        yield from _simulated(session, session.config.data, asked)
+        for seed in range(first, first + asked.seeds):
+            places = tuple((model.name, seed) for model in asked.models)
+            yield Draw(places, partial(_simulated, session, session.config.data, asked, seed))
     elif asked.model is not None:
-        yield from _refitted(session, asked)
+        for model in asked.models:
+            yield Draw(((model.name, first),), partial(_refitted, session, model))
     else:
         by_name = {one.space.name: one.items for one in embedded}
         labels = _labels(inputs.dataset)
-        first = _first_seed(session)
-        yield World("", first, inputs.items, labels, None, lambda space: by_name[space.name])
+        world = World("", first, inputs.items, labels, None, lambda space: by_name[space.name])
+        yield Draw((("", first),), lambda: iter([world]))
 
 
-def _simulated(session: Session, data: SimulatedData, asked: Recover) -> Iterator[World]:
+def _simulated(session: Session, data: SimulatedData, asked: Recover, seed: int) -> Iterator[World]:
     from idxbench.data.sources.simulated import simulated_models
     from idxbench.models.fitting import ModelChoice
     from idxbench.models.preparation import popularity
@@ -172,20 +249,17 @@ def _simulated(session: Session, data: SimulatedData, asked: Recover) -> Iterato
     settled = [given | model.changes() for model in asked.models]
     keys = {field.name for field in fields(ModelChoice)}
     choices = [ModelChoice(**{key: value for key, value in one.items() if key in keys}) for one in settled]
-    for seed in range(data.seed, data.seed + asked.seeds):
-        drawn = simulate(seed=seed, **{key: given[key] for key in SIMULATION_KEYS})
-        popular = popularity(drawn.interactions)
-        for model, dataset in zip(asked.models, simulated_models(drawn, data.n_clusters, choices), strict=True):
-            yield _world(session, model, dataset, seed, popular)
+    drawn = simulate(seed=seed, **{key: given[key] for key in SIMULATION_KEYS})
+    popular = popularity(drawn.interactions)
+    for model, dataset in zip(asked.models, simulated_models(drawn, data.n_clusters, choices), strict=True):
+        yield _world(session, model, dataset, seed, popular)
 
 
-def _refitted(session: Session, asked: Recover) -> Iterator[World]:
+def _refitted(session: Session, model: RecoverModel) -> Iterator[World]:
     from idxbench.data.load import load
 
-    for model in asked.models:
-        data = session.config.data.model_copy(update=model.changes())
-        dataset = load(data, cache_root()).dataset
-        yield _world(session, model, dataset, _first_seed(session), None)
+    data = session.config.data.model_copy(update=model.changes())
+    yield _world(session, model, load(data, cache_root()).dataset, _first_seed(session), None)
 
 
 def _world(
@@ -205,9 +279,7 @@ def _labels(dataset: Dataset) -> Labels:
     return dataset.labels
 
 
-def _measure(
-    session: Session, asked: Recover, world: World, spaces: Iterable[Space], advance: Callable[[int], None]
-) -> Iterator[Found]:
+def _measure(session: Session, asked: Recover, world: World, spaces: Iterable[Space]) -> Iterator[Found]:
     rows = sample_labelled(world.codes, asked.sample, session.config.seed)
     for space in spaces:
         try:
@@ -216,10 +288,8 @@ def _measure(
             yield _found(world, space, figures, _mean_ari(session, items, world.codes, space))
         except DataError as error:
             _fail(session, world, space, error)
-        advance(1)
     if asked.supervised:
         yield from _supervised(session, world, rows)
-        advance(1)
 
 
 def _found(world: World, space: Space, pairs: float, clusters: float) -> Found:

@@ -1,6 +1,7 @@
 """The retrieve task from truth to cells."""
 
 from collections.abc import Sequence
+from functools import cache
 from itertools import groupby
 
 import numpy as np
@@ -10,11 +11,11 @@ from idxbench.bench.embed import Embedded, rank_notice
 from idxbench.bench.figures import Where
 from idxbench.bench.gauge import gauge_rows
 from idxbench.bench.inputs import Inputs
-from idxbench.bench.plan import Plan
+from idxbench.bench.plan import Build, Plan
 from idxbench.bench.retrieve import Reference, StrategyResult, measure_strategy, truth_time_row
-from idxbench.bench.session import Session
+from idxbench.bench.session import Finding, Session
 from idxbench.bench.truths import TruthSource
-from idxbench.measures.ranking import check_ranking
+from idxbench.measures.ranking import RankingCheck, check_ranking
 from idxbench.measures.recall import random_recall, recall_per_query
 from idxbench.records import compact_json
 from idxbench.truth.exact import ExactIndex
@@ -24,13 +25,25 @@ def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embe
     """Find the truths, grade every strategy, then build, search and grade every index; return the task reference."""
     truths = TruthSource(session.config.cache, session.progress)
     reference = _reference(session, inputs, truths)
-    results = {embedded.space.name: _strategy(session, embedded, truths, reference) for embedded in spaces}
+    waiting = [(number, build) for number, build in enumerate(plan.builds) if not _done(session, build)]
+    needed = {build.space.name for _, build in waiting}
+    results = {}
+    for embedded in spaces:
+        result = _strategy(session, embedded, truths, reference, needed=embedded.space.name in needed)
+        if result is not None:
+            results[embedded.space.name] = result
     session.save()
-    for name, builds in groupby(enumerate(plan.builds), key=lambda numbered: numbered[1].space.name):
+    for name, builds in groupby(waiting, key=lambda numbered: numbered[1].space.name):
         if name in results:
             measure_indexes(session, list(builds), results[name], reference)
     _spread_over_builds(session, plan)
     return reference
+
+
+def _done(session: Session, build: Build) -> bool:
+    """Tell whether every cell of a build is measured."""
+    cell = {"kind": "cell", "strategy": build.space.name, "index": build.kind, "build": build.build_json}
+    return all(session.directory.has(cell | {"search": compact_json(search)}) for search in build.searches)
 
 
 def _reference(session: Session, inputs: Inputs, truths: TruthSource) -> Reference:
@@ -45,8 +58,8 @@ def _reference(session: Session, inputs: Inputs, truths: TruthSource) -> Referen
     truth = truth or truths.find(exact, queries, k, inputs.fingerprints, "task reference")
     reference = Reference(exact, truth, inputs.dataset)
     session.facts["sanity"] = _sanity(reference, k, config.seed)
-    place = Where("retrieve", k=k)
-    session.directory.append({"kind": "task-truth", "origin": truth.origin}, [truth_time_row(place, truth, "task")])
+    rows = [truth_time_row(Where("retrieve", k=k), truth, "task")]
+    session.once({"kind": "task-truth"}, lambda: Finding(rows))
     return reference
 
 
@@ -64,28 +77,40 @@ def _sanity(reference: Reference, k: int, seed: int) -> dict[str, float]:
     }
 
 
-def _strategy(session: Session, embedded: Embedded, truths: TruthSource, reference: Reference) -> StrategyResult:
+def _strategy(
+    session: Session, embedded: Embedded, truths: TruthSource, reference: Reference, *, needed: bool
+) -> StrategyResult | None:
+    """Grade a strategy; one that was graded in an earlier session again only where its indexes need that."""
     config, space = session.config, embedded.space
-    mapped = np.asarray(embedded.queries)
-    own = truths.find(embedded.exact, mapped, max(config.k), embedded.fingerprints, space.name)
-    heads = np.concatenate([reference.truth.neighbors.ids, own.neighbors.ids], axis=1)
-    ranking = check_ranking(reference.exact, embedded.exact, reference.queries, mapped, heads, config.seed)
-    result = measure_strategy(embedded, own, reference, ranking, config)
-    cut = rank_notice(embedded, int(reference.exact.items.shape[1]), ranking.score_change)
-    session.notices += [cut] if cut else []
-    session.strategies.append(
-        {
-            "name": space.name,
-            "transform": space.described,
-            "similarity": space.similarity,
-            "kept": ranking.kept,
-            "n_dims": int(embedded.items.shape[1]),
-            "fitted": embedded.facts,
-        }
-    )
-    rows = [*result.rows, *gauge_rows(embedded, session.threads)]
-    session.directory.append({"kind": "strategy", "strategy": space.name}, rows)
-    return result
+
+    @cache
+    def graded() -> tuple[StrategyResult, RankingCheck]:
+        mapped = np.asarray(embedded.queries)
+        own = truths.find(embedded.exact, mapped, max(config.k), embedded.fingerprints, space.name)
+        heads = np.concatenate([reference.truth.neighbors.ids, own.neighbors.ids], axis=1)
+        ranking = check_ranking(reference.exact, embedded.exact, reference.queries, mapped, heads, config.seed)
+        return measure_strategy(embedded, own, reference, ranking, config), ranking
+
+    def work() -> Finding:
+        result, ranking = graded()
+        cut = rank_notice(embedded, int(reference.exact.items.shape[1]), ranking.score_change)
+        session.notices += [cut] if cut else []
+        session.strategies.append(
+            {
+                "name": space.name,
+                "transform": space.described,
+                "similarity": space.similarity,
+                "kept": ranking.kept,
+                "n_dims": int(embedded.items.shape[1]),
+                "fitted": embedded.facts,
+            }
+        )
+        return Finding([*result.rows, *gauge_rows(embedded, session.threads)])
+
+    unit = {"kind": "strategy", "strategy": space.name}
+    new = not session.directory.has(unit)
+    session.once(unit, work)
+    return graded()[0] if new or needed else None
 
 
 def _spread_over_builds(session: Session, plan: Plan) -> None:
@@ -105,4 +130,4 @@ def _spread_over_builds(session: Session, plan: Plan) -> None:
         for place, values in recalls.items()
         if len(values) > 1
     ]
-    session.directory.append({"kind": "build-floor"}, rows)
+    session.once({"kind": "build-floor"}, lambda: Finding(rows))

@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -12,6 +13,7 @@ from typing import Any
 from idxbench.bench.advice import advise
 from idxbench.bench.embed import embed, rank_notice
 from idxbench.bench.figures import Where
+from idxbench.bench.identity import check_data, check_files, identify_units, identity
 from idxbench.bench.inputs import Inputs, load_inputs
 from idxbench.bench.items_job import compare_items
 from idxbench.bench.plan import Plan, check_extras, make_plan
@@ -19,18 +21,25 @@ from idxbench.bench.probes import check_probes, run_probes
 from idxbench.bench.progress import Progress, Silent
 from idxbench.bench.recover import recover
 from idxbench.bench.retrieve_job import retrieve
-from idxbench.bench.session import Session
+from idxbench.bench.session import Finding, Session
 from idxbench.bench.validate import validate
 from idxbench.bench.validation_sets import Sets, read_sets
 from idxbench.config.schema import Config
-from idxbench.errors import DataError, Problem
+from idxbench.errors import DataError, Problem, ResultError
 from idxbench.kernels.compile import compile_kernels
 from idxbench.machine import environment, git_commit, resolve_threads
-from idxbench.records import SCHEMA_VERSION
+from idxbench.records import SCHEMA_VERSION, Notice
+from idxbench.store.files import FULL, DiskFullError, disk_full
+from idxbench.store.journal import FORMAT
 from idxbench.store.rundir import Failure, RunDirectory
+from idxbench.store.unfinished import find_unfinished
 from idxbench.strategies.catalogue import Space
 
 EXIT_OK, EXIT_INCOMPLETE, EXIT_INTERRUPTED, EXIT_ERROR = 0, 4, 130, 2
+RUNNING, FINISHED, INTERRUPTED, FAILED, FULL_DISK = "running", "finished", "interrupted", "failed", "disk full"
+
+Say = Callable[[str], None]
+WriteInfo = Callable[[str, int | None], None]
 
 
 @dataclass(frozen=True)
@@ -49,6 +58,10 @@ class Request:
         Parent of run directories.
     only
         Strategies and indexes to keep; empty keeps all.
+    resume
+        Continue the newest unfinished run of this configuration, if there is one.
+    again
+        The command that resumes it, for messages.
     """
 
     config: Config
@@ -56,10 +69,21 @@ class Request:
     config_text: str
     out: Path
     only: tuple[str, ...] = ()
+    resume: bool = False
+    again: str = "the same command with --resume"
 
 
-def execute(request: Request, progress: Progress | None = None) -> tuple[Path, int]:
-    """Run a config.
+def execute(request: Request, progress: Progress | None = None, say: Say = lambda text: None) -> tuple[Path, int]:
+    """Run a config, or what is left of a run.
+
+    Parameters
+    ----------
+    request
+        What to run and where to put it.
+    progress
+        Told how far the work is.
+    say
+        Told at once what the reader must know before the end.
 
     Returns
     -------
@@ -68,40 +92,117 @@ def execute(request: Request, progress: Progress | None = None) -> tuple[Path, i
     Raises
     ------
     ConfigError, DataError, ResultError
-        Mistakes in config, data or output folder: found before any work where that can be told.
+        Mistakes in config, data or output folder: found before any work where that can be told. A full disk.
+    KeyboardInterrupt
+        As it came in, with words that say where the run lies and how it is resumed.
     """
     config = request.config
     check_extras(make_plan(config, request.only), config, request.config_name)
-    short_hash = hashlib.blake2b(config.model_dump_json().encode(), digest_size=4).hexdigest()
-    directory = RunDirectory.create(request.out, request.config_text, short_hash)
-    session = Session(config, resolve_threads(config.threads), directory, progress or Silent())
-    write_info = _info_writer(session, request)
-    session.save = partial(write_info, "running", None)
-    status, code = "interrupted", EXIT_INTERRUPTED
+    same = identity(config, request.only)
+    # Asked for first: a directory that is there without its run.json could not be resumed.
+    machine, commit = environment(resolve_threads(config.threads)), git_commit(Path(request.config_name).parent)
+    directory, notices = _open(request, same, say)
+    session = Session(config, resolve_threads(config.threads), directory, progress or Silent(), notices)
+    write = _info_writer(session, request, {"identity": same, "git_commit": commit, "environment": machine})
+    session.save = partial(write, RUNNING, None)
     try:
-        inputs = load_inputs(config, request.config_name, session.progress)
-        session.config = _with_training(config, inputs)
-        check_probes(config.probe, inputs)
-        plan = make_plan(session.config, request.only, has_queries=inputs.queries is not None)
-        session.notices += [*inputs.notices, *plan.notices]
-        session.facts |= _describe(inputs, plan)
-        session.save()
-        _measure(session, inputs, plan, read_sets(session.config, inputs, request.config_name))
-        session.notices += advise(directory.rows, config.target_recall)
+        _work(session, request, same)
         code = EXIT_INCOMPLETE if session.failures else EXIT_OK
-        status = "finished"
-    except Exception:
-        status, code = "failed", EXIT_ERROR
+        directory.settle()
+        write(FINISHED, code)
+    except KeyboardInterrupt as stop:
+        code = int(getattr(stop, "exit_code", EXIT_INTERRUPTED))
+        raise type(stop)(_interrupted(request, directory, kept=_leave(session, write, INTERRUPTED, code))) from None
+    except (DiskFullError, OSError) as error:
+        full = isinstance(error, DiskFullError) or error.errno in FULL
+        _leave(session, write, FULL_DISK if full else FAILED, EXIT_ERROR)
+        if full:
+            raise _full(request, directory, error) from None
         raise
+    except BaseException:
+        _leave(session, write, FAILED, EXIT_ERROR)
+        raise
+    else:
+        directory.finish()
     finally:
-        directory.drop_work()
-        if directory.rows:
-            directory.gather_queries()
-            write_info(status, code)
-        else:
-            # Nothing was measured: a folder with nothing in it would only be in the way.
-            directory.remove()
+        directory.release()
     return directory.path, code
+
+
+def _open(request: Request, same: dict[str, Any], say: Say) -> tuple[RunDirectory, list[Notice]]:
+    """Take the run to be continued, or make a new one; what the reader must know about that comes with it."""
+    notices = []
+    if request.resume:
+        sought = find_unfinished(request.out, same)
+        if sought.path is not None:
+            directory = RunDirectory.reopen(sought.path)
+            say(f"resuming {sought.path}")
+            return directory, []
+        text = f"nothing to resume: {sought.why}; this run began afresh"
+        say(text)
+        notices.append(Notice("nothing-to-resume", text))
+    short_hash = hashlib.blake2b(request.config.model_dump_json().encode(), digest_size=4).hexdigest()
+    return RunDirectory.create(request.out, request.config_text, short_hash), notices
+
+
+def _work(session: Session, request: Request, same: dict[str, Any]) -> None:
+    """Do all that is not done, and notice what the figures say."""
+    config, directory = session.config, session.directory
+    check_files(directory.info, same["files"], directory.path)
+    if not directory.info:
+        session.save()
+    inputs = load_inputs(config, request.config_name, session.progress)
+    check_data(directory.info, inputs, directory.path)
+    session.config = _with_training(config, inputs)
+    check_probes(config.probe, inputs)
+    plan = make_plan(session.config, request.only, has_queries=inputs.queries is not None)
+    sets = read_sets(session.config, inputs, request.config_name)
+    if directory.info:
+        directory.begin()
+    directory.identify = identify_units(session.config, request.only, inputs)
+    session.notices += [*inputs.notices, *plan.notices, *_elsewhere(directory)]
+    session.facts |= _describe(inputs, plan)
+    session.save()
+    _measure(session, inputs, plan, sets)
+    session.notices += advise(directory.rows, config.target_recall)
+
+
+def _elsewhere(directory: RunDirectory) -> list[Notice]:
+    hosts = list(dict.fromkeys(directory.hosts))
+    if len(hosts) < 2:
+        return []
+    text = f"this run was measured on {len(hosts)} machines, one after the other: {', '.join(hosts)}"
+    return [Notice("several-machines", text, "its times do not compare with each other; run it again on one")]
+
+
+def _leave(session: Session, write: WriteInfo, status: str, code: int) -> bool:
+    """Leave a run so that it can be resumed; remove it where nothing was measured. Return whether it stays."""
+    directory = session.directory
+    if not directory.session:
+        return True  # an older run that was not gone on with
+    if directory.session == 1 and not directory.rows:
+        # A folder with nothing in it would only be in the way.
+        directory.remove()
+        return False
+    # What made the run end is what its reader must hear of, and not that there was no room for the tables.
+    directory.leave()
+    with suppress(ResultError):
+        directory.settle()
+    with suppress(ResultError):
+        write(status, code)
+    return True
+
+
+def _interrupted(request: Request, directory: RunDirectory, *, kept: bool) -> str:
+    if not kept:
+        return "interrupted before anything was measured: nothing is left behind"
+    return f"interrupted: what was measured is in {directory.path}; continue with: {request.again}"
+
+
+def _full(request: Request, directory: RunDirectory, error: DiskFullError | OSError) -> DiskFullError:
+    if isinstance(error, DiskFullError):
+        return disk_full(error.problems[0].where, error.problems[0].found, request.again)
+    return disk_full(str(error.filename or directory.path), error.strerror or str(error), request.again)
 
 
 def _with_training(config: Config, inputs: Inputs) -> Config:
@@ -124,7 +225,7 @@ def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None) ->
             advance(1)
     if not spaces:
         raise DataError([Problem("strategies", "one that fits the data", "none: " + session.failures[0].reason)])
-    session.directory.append({"kind": "run"}, [Where("run").value("compile_time", compile_s, "s")])
+    session.once({"kind": "run"}, lambda: Finding([Where("run").value("compile_time", compile_s, "s")]))
     reference = retrieve(session, inputs, plan, spaces) if "retrieve" in plan.tasks else None
     if reference is None:
         cut = [rank_notice(embedded, int(inputs.items.shape[1]), None) for embedded in spaces]
@@ -171,26 +272,27 @@ def _describe(inputs: Inputs, plan: Plan) -> dict[str, Any]:
     return {"data": data, "tasks": list(plan.tasks), "n_cells": plan.n_cells}
 
 
-def _info_writer(session: Session, request: Request) -> Callable[[str, int | None], None]:
+def _info_writer(session: Session, request: Request, known: dict[str, Any]) -> WriteInfo:
     """Return a function that writes ``run.json`` with what is known by then."""
-    started, clock = datetime.now(UTC), time.perf_counter()
-    machine, commit = environment(session.threads), git_commit(Path(request.config_name).parent)
+    before = session.directory.info
+    started, clock = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
 
     def write(status: str, code: int | None) -> None:
         session.directory.write_info(
             {
                 "schema_version": SCHEMA_VERSION,
+                "journal": FORMAT,
                 "name": session.config.name,
                 "status": status,
                 "exit_status": code,
-                "started": started.isoformat(timespec="seconds"),
-                "seconds": round(time.perf_counter() - clock, 3),
+                "started": before.get("started", started),
+                "seconds": round(before.get("seconds", 0.0) + time.perf_counter() - clock, 3),
+                "sessions": session.directory.session,
                 "config": session.config.model_dump(mode="json"),
                 "only": list(request.only),
-                "git_commit": commit,
+                **known,
                 **session.facts,
                 "strategies": session.strategies,
-                "environment": machine,
                 "warnings": [asdict(notice) for notice in session.notices],
                 "failures": [asdict(failure) for failure in session.failures],
             }

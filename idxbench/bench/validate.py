@@ -4,6 +4,7 @@ import re
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,7 +15,7 @@ from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.progress import Advance
 from idxbench.bench.ranked import answers, hits
-from idxbench.bench.session import Session
+from idxbench.bench.session import Finding, Session
 from idxbench.bench.similar import SHALLOW, NeighborTask, item_neighbors
 from idxbench.bench.validation_sets import PairSet, QuestionSet, Sets
 from idxbench.config.transforms import Learned, TransformSpec
@@ -32,7 +33,7 @@ from idxbench.measures.validation import (
     ranked_gains,
 )
 from idxbench.records import Measurement, Notice
-from idxbench.store.rundir import unwritable
+from idxbench.store.files import unwritable
 from idxbench.strategies.catalogue import fit
 from idxbench.strategies.learned import learned_pairs
 from idxbench.strategies.transforms import Chain, Linear
@@ -52,24 +53,30 @@ def validate(session: Session, inputs: Inputs, sets: Sets | None, spaces: Sequen
     judge = _Judge(session, inputs, spaces, sets.pairs)
     n_sets = sum(one is not None for one in (sets.pairs or sets.questions, sets.asking))
     with session.progress.stage("validate", n_sets * len(spaces)) as advance:
+        works = {}
         if sets.pairs is not None and sets.questions is None:
-            judge.grades(sets.pairs, advance)
+            works["pairs"] = partial(judge.grades, sets.pairs, advance)
         if sets.questions is not None:
-            judge.questions(sets.questions, advance)
+            works[sets.questions.kind] = partial(judge.questions, sets.questions, advance)
         if sets.asking is not None and inputs.dataset.labels is not None:
-            judge.labels(sets.asking, inputs.dataset.labels, advance)
+            works["labels"] = partial(judge.labels, sets.asking, inputs.dataset.labels, advance)
+        for kind, work in works.items():
+            unit = {"kind": "validate", "set": kind}
+            if session.directory.has(unit):
+                advance(len(spaces))
+            session.once(unit, lambda work=work: Finding(work()))  # type: ignore[misc]
 
 
 @dataclass(frozen=True)
 class _Judge:
-    """Scores all strategies on one set after the other, and appends what it finds."""
+    """Scores all strategies on one set after the other, and returns what it finds."""
 
     session: Session
     inputs: Inputs
     spaces: Sequence[Embedded]
     pairs: PairSet | None
 
-    def grades(self, of: PairSet, advance: Advance) -> None:
+    def grades(self, of: PairSet, advance: Advance) -> list[Measurement]:
         """Compare rank correlations with graded pairs."""
         pairs = of.pairs
         assert pairs.grades is not None
@@ -79,12 +86,13 @@ class _Judge:
             return embedded.exact.score_ids(asked, pairs.right[chosen][:, None])[:, 0]
 
         known, scores = self._by_fold("pairs", of.folds, score, advance)
-        if known:
-            compared = compare_spearman(scores, pairs.grades, seed=self.session.config.seed)
-            rows = [Where("validate").value("spearman", 0.0, "", n=len(pairs.left), reference="chance")]
-            self._append("spearman", "pairs", 0, known, compared, rows)
+        if not known:
+            return []
+        compared = compare_spearman(scores, pairs.grades, seed=self.session.config.seed)
+        chance = Where("validate").value("spearman", 0.0, "", n=len(pairs.left), reference="chance")
+        return [chance, *_standing("spearman", "pairs", 0, known, compared)]
 
-    def questions(self, of: QuestionSet, advance: Advance) -> None:
+    def questions(self, of: QuestionSet, advance: Advance) -> list[Measurement]:
         """Compare what queries, or items, find of what they want."""
         questions, n_items = of.questions, len(self.inputs.items)
         depths = [k for k in self.session.config.k if k <= n_items] or [n_items]
@@ -99,13 +107,13 @@ class _Judge:
             return np.stack([*gained, *(marked[:, :k].any(axis=1) for k in depths)], axis=1)
 
         known, worth = self._by_fold(of.kind, of.folds, find, advance, 2 * len(depths))
+        rows: list[Measurement] = []
         if not known:
-            return
+            return rows
         _, owner = np.unique(questions.rows, return_inverse=True)
         n_wanted, n_candidates = questions.relevant.sizes, n_items - questions.excluded.sizes
         for position, k in enumerate(depths):
             where = Where("validate", k=k)
-            rows = []
             for metric, chance in (("ndcg", chance_ndcg), ("hit_rate", chance_hit_rate)):
                 expected = _mean_by(owner, chance(n_wanted, n_candidates, k))
                 rows.append(where.value(metric, float(expected.mean()), n=len(expected), reference="chance"))
@@ -115,9 +123,10 @@ class _Judge:
                 rows.append(place.estimate("hit_rate", rate, reference=of.kind))
             gains = np.stack([_mean_by(owner, values) for values in worth[:, :, position]])
             compared = compare_means(gains, seed=self.session.config.seed)
-            self._append("ndcg", of.kind, k, known, compared, rows)
+            rows += _standing("ndcg", of.kind, k, known, compared)
+        return rows
 
-    def labels(self, asking: Ids, labels: Labels, advance: Advance) -> None:
+    def labels(self, asking: Ids, labels: Labels, advance: Advance) -> list[Measurement]:
         """Compare how many neighbours share an item's label."""
         n_items = len(self.inputs.items)
         k = min(SHALLOW, n_items - 1)
@@ -132,11 +141,11 @@ class _Judge:
         shared = shared[:, ~np.isnan(shared).any(axis=0)]
         self.session.facts["validation"]["n_labelled"] = [shared.shape[1], len(asking)]
         if shared.shape[1] < 2:
-            return
-        chance = chance_label_agreement(labels)
-        rows = [Where("validate", k=k).value("purity", chance, n=shared.shape[1], reference="chance")]
+            return []
+        by_chance = chance_label_agreement(labels)
+        chance = Where("validate", k=k).value("purity", by_chance, n=shared.shape[1], reference="chance")
         compared = compare_means(shared, seed=self.session.config.seed)
-        self._append("purity", "labels", k, list(self.spaces), compared, rows)
+        return [chance, *_standing("purity", "labels", k, self.spaces, compared)]
 
     def _by_fold(
         self, kind: str, folds: Ids, score: Callable[[Embedded, Ids], NDArray[Any]], advance: Advance, width: int = 0
@@ -191,26 +200,18 @@ class _Judge:
             finally:
                 shutil.rmtree(folder, ignore_errors=True)
 
-    def _append(
-        self,
-        metric: str,
-        kind: str,
-        k: int,
-        known: Sequence[Embedded],
-        compared: Comparison,
-        rows: list[Measurement],
-    ) -> None:
-        """Add each strategy's figure and how it stands to the best, and write them down."""
-        unit = "" if metric == "spearman" else "share"
-        best = known[compared.best].space.name
-        stands = zip(known, compared.figures, compared.differences, compared.p_values, strict=True)
-        for one, figure, difference, p_value in stands:
-            where = Where("validate", one.space.name, one.space.similarity, k=k)
-            rows.append(where.estimate(metric, figure, unit, reference=kind))
-            if one.space.name != best:
-                rows.append(where.estimate(f"{metric}_difference", difference, unit, reference=best))
-                rows.append(where.value(f"{metric}_holm_p", p_value, "", n=figure.n, reference=best))
-        self.session.directory.append({"kind": "validate", "set": kind, "metric": metric, "k": k}, rows)
+
+def _standing(metric: str, kind: str, k: int, known: Sequence[Embedded], compared: Comparison) -> Iterator[Measurement]:
+    """Yield each strategy's figure and how it stands to the best."""
+    unit = "" if metric == "spearman" else "share"
+    best = known[compared.best].space.name
+    stands = zip(known, compared.figures, compared.differences, compared.p_values, strict=True)
+    for one, figure, difference, p_value in stands:
+        where = Where("validate", one.space.name, one.space.similarity, k=k)
+        yield where.estimate(metric, figure, unit, reference=kind)
+        if one.space.name != best:
+            yield where.estimate(f"{metric}_difference", difference, unit, reference=best)
+            yield where.value(f"{metric}_holm_p", p_value, "", n=figure.n, reference=best)
 
 
 def _save_learned(session: Session, inputs: Inputs, spaces: Sequence[Embedded]) -> None:

@@ -24,7 +24,8 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
     help="Given item and query embeddings, measure which similarity, which transform and which vector index to serve.",
-    epilog="Exit codes: 0 fine, 2 a mistake in config, data or usage, 4 a cell could not be measured, 130 interrupted.",
+    epilog="Exit codes: 0 pass, 1 a confirmed regression, 2 a mistake in usage, config or data, 3 inconclusive or "
+    "unstable, 4 a measurement failed or is incomplete, 5 no baseline or an incompatible one, 130 interrupted.",
 )
 
 
@@ -51,9 +52,9 @@ def _guarded(command: Callable[..., int]) -> Callable[..., None]:
         try:
             code = command(*arguments, **options)
             sys.stdout.flush()
-        except KeyboardInterrupt:
-            typer.echo("interrupted", err=True)
-            code = INTERRUPTED
+        except KeyboardInterrupt as stop:
+            typer.echo(str(stop) or "interrupted", err=True)
+            code = int(getattr(stop, "exit_code", INTERRUPTED))
         except IdxbenchError as error:
             _show(error)
             code = error.exit_code
@@ -83,7 +84,7 @@ def _silence() -> None:
 
 
 def _add_commands() -> None:
-    from idxbench.cli import compare, convert, diagnose, init, report, run, truth
+    from idxbench.cli import compare, convert, diagnose, gate, history, init, report, run, truth
 
     modules = {
         "run": run,
@@ -91,11 +92,13 @@ def _add_commands() -> None:
         "report": report,
         "truth": truth,
         "compare": compare,
+        "gate": gate,
         "init": init,
         "convert": convert,
     }
     for name, module in modules.items():
         app.command(name)(_guarded(module.command))
+    app.add_typer(history.make_app(_guarded), name="history")
 
 
 _add_commands()

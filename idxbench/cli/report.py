@@ -1,4 +1,4 @@
-"""``idxbench report``: the tables of a run again."""
+"""``idxbench report``: the tables of a run again, or its page."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,12 +9,42 @@ import typer
 def command(
     run: Annotated[Path, typer.Argument(help="A run directory, or a parent: its newest finished run.", metavar="RUN")],
     everything: Annotated[bool, typer.Option("--all", help="Print the table of worst queries, too.")] = False,
+    html: Annotated[
+        Path | None,
+        typer.Option(help="Write one page with pictures, for a browser without network, instead.", metavar="FILE"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
 ) -> int:
-    """Print the tables of an earlier run."""
+    """Print the tables of an earlier run, or write its page."""
     from idxbench.records import load_run
-    from idxbench.report.terminal import show_run
     from idxbench.verdicts.decision import decide
 
+    if html is not None:
+        _check(html, force=force)
     loaded = load_run(run)
-    show_run(loaded, decide(loaded), everything=everything)
+    decisions = decide(loaded)
+    if html is None:
+        from idxbench.report.terminal import show_run
+
+        show_run(loaded, decisions, everything=everything)
+        return 0
+    from idxbench.report.html.run_page import write_run_page
+
+    write_run_page(loaded, decisions, html)
+    typer.echo(f"Written to {html}")
     return 0
+
+
+def _check(target: Path, *, force: bool) -> None:
+    """Refuse what would be overwritten, or could not be written, before anything is read."""
+    from idxbench.errors import ConfigError, Problem
+
+    problem = None
+    if target.is_dir():
+        problem = Problem(f"--html {target}", "a file", "a folder", "name a file in it, such as report.html")
+    elif target.exists() and not force:
+        problem = Problem(f"--html {target}", "a new file", "one that exists", "--force overwrites it")
+    elif not target.parent.is_dir():
+        problem = Problem(f"--html {target}", "a folder that exists", f"no folder {target.parent}", "make it first")
+    if problem is not None:
+        raise ConfigError([problem])

@@ -23,6 +23,14 @@ def command(
         list[str] | None,
         typer.Option(help="Keep only this strategy or kind of index; may be given several times.", metavar="NAME"),
     ] = None,
+    resume: Annotated[
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue the newest unfinished run of this configuration in DIR, measuring only what is missing; "
+            "where there is none, begin afresh and say so.",
+        ),
+    ] = False,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run and stop.")] = False,
     everything: Annotated[bool, typer.Option("--all", help="Print the table of worst queries, too.")] = False,
 ) -> int:
@@ -31,10 +39,14 @@ def command(
     Validates, computes exact truth, builds and queries every index, and says which one to serve. Writes a run
     directory under results/NAME/ and prints its tables; 'idxbench report' prints them again.
     Progress goes to standard error.
+
+    Every finished step is on disk before the next begins: a run that was interrupted (Ctrl-C exits with code 130),
+    killed, or stopped by a full disk goes on with --resume. What failed is tried again. One process at a time writes
+    a run directory.
     """
     from idxbench.bench.api import make_request
 
-    request = make_request(config, out=out, threads=threads, only=only or ())
+    request = make_request(config, out=out, threads=threads, only=only or (), resume=resume)
     if plan:
         return _print_plan(request)
     from idxbench.bench.runner import execute
@@ -44,7 +56,7 @@ def command(
     from idxbench.verdicts.decision import decide
 
     stop_as_after_ctrl_c()
-    path, code = execute(request, Bars())
+    path, code = execute(request, Bars(), lambda text: typer.echo(text, err=True))
     run = load_run(path)
     show_run(run, decide(run), everything=everything)
     if (path / "heatmaps.npz").is_file():
@@ -55,7 +67,7 @@ def command(
 def _draw(path: Path) -> None:
     """Draw what the recover task left, once the tables are there whatever becomes of the picture."""
     from idxbench.report.heatmaps import PICTURE, draw_heatmaps
-    from idxbench.store.rundir import unwritable
+    from idxbench.store.files import unwritable
 
     try:
         draw_heatmaps(path / "heatmaps.npz", path / PICTURE)

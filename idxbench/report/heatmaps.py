@@ -46,7 +46,7 @@ def draw_heatmaps(source: Path, target: Path) -> Path:
         cosines, codes, order = file["cosines"].astype(np.float32), file["codes"], str(file["order"])
         classes = [str(name) for name in file["class_names"]]
     truth = (codes[:, None] == codes[None, :]).astype(np.float32)
-    low = _floor(cosines)
+    low = scale_floor(cosines)
     panels = [("true clusters", np.where(truth > 0, 1.0, max(low, 0.0))), *zip(names, cosines, strict=True)]
     n_rows = -(-len(panels) // COLUMNS)
     columns = -(-len(panels) // n_rows)
@@ -69,7 +69,7 @@ def draw_heatmaps(source: Path, target: Path) -> Path:
     return target
 
 
-def _floor(cosines: NDArray[Any]) -> float:
+def scale_floor(cosines: NDArray[Any]) -> float:
     """Return the lower end of the scale for all panels: a tenth, at most 0, never below -1."""
     lowest = float(np.quantile(cosines, BELOW))
     return max(-1.0, min(0.0, math.floor(lowest * 10.0) / 10.0))

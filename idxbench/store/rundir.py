@@ -1,20 +1,24 @@
-"""The run directory: every figure on disk as soon as it is measured.
+"""The run directory: every figure on disk as soon as it is measured, and what a resumed run finds there.
 
 ::
 
     config.toml        as given
-    run.json           resolved config, data, versions, machine, notices, failures, exit status
-    journal.jsonl      one line per finished unit, flushed and synced
+    run.json           resolved config, data, versions, machine, notices, failures, status
+    journal.jsonl      one line per finished unit, flushed and synced: what counts; the tables are made of it
     measurements.csv   one row per figure
+    rounds.csv         one row per search of an index and round
     queries.npz        per-query recall and latency samples
+    lock               who writes here; gone when nobody does
+    work/, parts/      scratch and samples of an unfinished run; gone when it is finished
 """
 
-import csv
+import hashlib
+import io
 import json
-import os
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -23,7 +27,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.errors import Problem, ResultError
-from idxbench.records import COLUMNS, SCHEMA_VERSION, Measurement, csv_row, measurement_to_dict
+from idxbench.records import Measurement
+from idxbench.store import tables
+from idxbench.store.files import disk_full, replace, sync_folder, told_full, unwritable
+from idxbench.store.journal import FILE as JOURNAL
+from idxbench.store.journal import (
+    FORMAT,
+    Entry,
+    append_entry,
+    read_journal,
+    rounds_of,
+    rows_of,
+    standing,
+    unit_key,
+)
+from idxbench.store.lock import Lock
+from idxbench.store.round_rows import RoundRow
+from idxbench.version import __version__
+
+__all__ = ["Failure", "RunDirectory", "unwritable"]
+
+# Arrays of this kind end up in ``queries.npz``.
+_QUERIES = "queries|"
 
 
 @dataclass(frozen=True)
@@ -38,18 +63,45 @@ class Failure:
 
 
 class RunDirectory:
-    """Writes one run."""
+    """Writes one run; made by `create` or `reopen`, held until `release`.
 
-    def __init__(self, path: Path) -> None:
+    Attributes
+    ----------
+    path
+        The folder.
+    info
+        ``run.json`` as it was found; empty for a new run.
+    session
+        Which start of the run this is, from 1; 0 until `begin`.
+    hosts
+        Names of the machines that measured in it, this one last.
+    indexes
+        A folder for built indexes: it stays until the run is finished, so that a resumed run builds none twice.
+    work
+        A folder for everything else that is made on the way; each session has its own, since what a killed one
+        started may still write in the other.
+    identify
+        Returns the id of a unit: what it is called in every run that would measure the same.
+    """
+
+    def __init__(self, path: Path, lock: Lock) -> None:
         self.path = path
+        self.info: Mapping[str, Any] = {}
+        self.session = 0
+        self.hosts: tuple[str, ...] = ()
+        self.indexes = path / "work" / "indexes"
         self.work = path / "work"
+        self.identify: Callable[[Mapping[str, Any]], str] = lambda unit: _hash(unit_key(unit))
         self._parts = path / "parts"
-        self._cells: list[str] = []
-        self.rows: list[Measurement] = []
+        self._lock = lock
+        self._entries: dict[str, Entry] = {}
+        # Arrays that lines in the journal need; and those saved since the last line, which the next one needs.
+        self._needed: set[str] = set()
+        self._saved: list[str] = []
 
     @classmethod
     def create(cls, parent: Path, config_text: str, short_hash: str) -> "RunDirectory":
-        """Make ``parent/<UTC time>-<short hash>`` and put the config in it.
+        """Make ``parent/<UTC time>-<short hash>``, put the config in it, and begin.
 
         Raises
         ------
@@ -67,87 +119,243 @@ class RunDirectory:
                 except FileExistsError:
                     # Two runs of one config in one second.
                     path = parent / f"{stamp}-{short_hash}-{attempt}"
-            run = cls(path)
-            run.work.mkdir()
-            run._parts.mkdir()
-            (path / "config.toml").write_text(config_text, encoding="utf-8")
-            with (path / "measurements.csv").open("w", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerow(COLUMNS)
-            (path / "journal.jsonl").touch()
+            sync_folder(parent)
         except OSError as error:
             raise unwritable(parent, error) from None
+        run = cls(path, Lock.take(path))
+        try:
+            (path / "config.toml").write_text(config_text, encoding="utf-8")
+            run.begin()
+        except (OSError, ResultError) as error:
+            run.remove()
+            run.release()
+            raise unwritable(parent, error) if isinstance(error, OSError) else error from None
         return run
 
-    def append(self, unit: Mapping[str, Any], rows: Sequence[Measurement], failure: Failure | None = None) -> None:
-        """Write one finished unit: its rows to the CSV, and a line to the journal, synced to disk."""
-        line = {
-            "schema_version": SCHEMA_VERSION,
-            "unit": dict(unit),
-            "status": "failed" if failure else "ok",
-            "reason": failure.reason if failure else "",
-            "rows": [measurement_to_dict(row) for row in rows],
-        }
+    @classmethod
+    def reopen(cls, path: Path) -> "RunDirectory":
+        """Take an unfinished run directory; nothing of it changes before `begin`.
+
+        Raises
+        ------
+        ResultError
+            Another process has it, or its files are damaged.
+        """
+        run = cls(path, Lock.take(path))
         try:
-            with (self.path / "measurements.csv").open("a", newline="", encoding="utf-8") as file:
-                csv.writer(file).writerows(csv_row(row) for row in rows)
-            with (self.path / "journal.jsonl").open("a", encoding="utf-8") as file:
-                file.write(json.dumps(line, allow_nan=False) + "\n")
-                file.flush()
-                os.fsync(file.fileno())
+            run.info = json.loads((path / "run.json").read_text(encoding="utf-8"))
+            read_journal(path)
+        except (OSError, ValueError) as error:
+            run.release()
+            raise ResultError(Problem(str(path / "run.json"), "a readable run.json", str(error))) from None
+        except ResultError:
+            run.release()
+            raise
+        return run
+
+    def begin(self) -> None:
+        """Begin a session: drop a torn line, make the tables of what counts anew, and say so in the journal.
+
+        Raises
+        ------
+        ResultError
+            The journal is damaged, or the folder can't be written.
+        """
+        journal = read_journal(self.path)
+        session = len(journal.sessions) + 1
+        self._entries = standing(journal.entries, session)
+        self._needed = {name for entry in self._entries.values() for name in entry.arrays}
+        self.hosts = (*(str(unit.get("host")) for unit in journal.sessions), self._lock.process.host)
+        self.work = self.path / "work" / f"session-{session}"
+        process = asdict(self._lock.process)
+        unit = {"kind": "session", "n": session, **process, "idxbench": __version__, "format": FORMAT}
+        try:
+            if journal.n_torn:
+                with (self.path / JOURNAL).open("r+b") as file:
+                    file.truncate(journal.n_bytes)
+            self._drop_scratch()
+            for folder in (self.work, self.indexes, self._parts):
+                folder.mkdir(parents=True, exist_ok=True)
+            for file_name in set(self._parts.iterdir()) - {self._part(name) for name in self._needed}:
+                file_name.unlink()
+            append_entry(self.path, Entry(unit, session, id=_hash(unit_key(unit))))
+            sync_folder(self.path)
+            self.session = session
+            self._write_tables()
         except OSError as error:
             raise unwritable(self.path, error) from None
-        self.rows += rows
+
+    @property
+    def rows(self) -> list[Measurement]:
+        """Every figure that counts, in the order of the journal."""
+        return rows_of(self._entries.values())
+
+    @property
+    def rounds(self) -> list[RoundRow]:
+        """Every round that counts, in the order of the journal."""
+        return rounds_of(self._entries.values())
+
+    def has(self, unit: Mapping[str, Any]) -> bool:
+        """Tell whether a unit is done. One that failed is not."""
+        entry = self._entries.get(unit_key(unit))
+        return entry is not None and not entry.failed
+
+    def told(self, unit: Mapping[str, Any]) -> Mapping[str, Any]:
+        """Return what was kept with a unit besides its rows; empty where it is not done."""
+        return self._entries[unit_key(unit)].told if self.has(unit) else {}
+
+    def append(
+        self,
+        unit: Mapping[str, Any],
+        rows: Sequence[Measurement],
+        failure: Failure | None = None,
+        *,
+        rounds: Sequence[RoundRow] = (),
+        told: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Write one finished unit: a line to the journal, synced to disk, and its rows to the tables.
+
+        Parameters
+        ----------
+        unit
+            What was done. One that is done already is not recorded again: the rows of the first time count. One that
+            failed is.
+        rows, rounds
+            Its figures.
+        failure
+            Why it failed.
+        told
+            Plain JSON values to be kept with it, for `told`.
+
+        Raises
+        ------
+        ResultError
+            It can't be written; or the failure is one of the disk, which is full.
+        """
+        if self.has(unit):
+            self._saved.clear()
+            return
+        if failure is not None and (full := told_full(failure.reason, self.path)):
+            raise disk_full(str(self.path), full)
+        entry = Entry(
+            unit=dict(unit),
+            session=self.session,
+            rows=tuple(rows),
+            rounds=tuple(rounds),
+            failed=failure is not None,
+            reason=failure.reason if failure else "",
+            arrays=tuple(self._saved),
+            told=told or {},
+            id=self.identify(unit),
+        )
+        try:
+            append_entry(self.path, entry)
+            self._saved.clear()
+            if not entry.failed:
+                self._needed.update(entry.arrays)
+            self._entries.pop(entry.key, None)
+            self._entries[entry.key] = entry
+            tables.append_tables(self.path, rows, rounds)
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+
+    def save_arrays(self, name: str, arrays: Mapping[str, NDArray[Any]]) -> None:
+        """Save arrays that the line of the next unit needs; they are gone when the run is finished.
+
+        Arrays that a line needs already are not written again: they are those of the first time, as its rows are.
+        Arrays that no line came to need are dropped on resume.
+
+        Raises
+        ------
+        ResultError
+            They can't be written.
+        """
+        if name in self._needed:
+            return
+        try:
+            replace(self._part(name), _packed(arrays))
+        except OSError as error:
+            raise unwritable(self.path, error) from None
+        if name not in self._saved:
+            self._saved.append(name)
+
+    def load_arrays(self, name: str) -> dict[str, NDArray[Any]] | None:
+        """Return saved arrays, or None where there are none of that name."""
+        path = self._part(name)
+        if not path.is_file():
+            return None
+        with np.load(path, allow_pickle=False) as part:
+            return {key: part[key] for key in part.files}
 
     def save_queries(self, cell: str, arrays: Mapping[str, NDArray[Any]]) -> None:
-        """Keep the per-query samples of a cell; `finish` gathers them into ``queries.npz``."""
-        try:
-            _save(self._parts / f"{len(self._cells):05d}.npz", arrays)
-        except OSError as error:
-            raise unwritable(self.path, error) from None
-        self._cells.append(cell)
+        """Save the per-query samples of a cell, as `save_arrays` does; they are gathered into ``queries.npz``."""
+        self.save_arrays(_QUERIES + cell, arrays)
 
     def write_info(self, info: Mapping[str, Any]) -> None:
         """Replace ``run.json`` as a whole."""
-        part = self.path / "run.json.part"
+        text = json.dumps(dict(info), indent=2, allow_nan=False) + "\n"
         try:
-            part.write_text(json.dumps(dict(info), indent=2, allow_nan=False) + "\n", encoding="utf-8")
-            part.replace(self.path / "run.json")
+            replace(self.path / "run.json", text.encode())
         except OSError as error:
             raise unwritable(self.path, error) from None
 
-    def gather_queries(self) -> None:
-        """Write ``queries.npz``: ``cells`` names the cells, ``<i>/<what>`` holds the samples of cell i."""
-        arrays: dict[str, NDArray[Any]] = {"cells": np.array(self._cells, dtype=np.str_)}
-        for i in range(len(self._cells)):
-            with np.load(self._parts / f"{i:05d}.npz", allow_pickle=False) as part:
-                arrays |= {f"{i}/{name}": part[name] for name in part.files}
+    def settle(self) -> None:
+        """Write the tables and ``queries.npz`` anew, of what counts.
+
+        ``cells`` names the cells, ``<i>/<what>`` holds the samples of cell i.
+        """
+        names = [name for entry in self._entries.values() for name in entry.arrays if name.startswith(_QUERIES)]
+        cells = [name.removeprefix(_QUERIES) for name in names]
+        arrays: dict[str, NDArray[Any]] = {"cells": np.array(cells, dtype=np.str_)}
+        for i, name in enumerate(names):
+            arrays |= {f"{i}/{what}": values for what, values in (self.load_arrays(name) or {}).items()}
         try:
-            _save(self.path / "queries.npz", arrays)
+            replace(self.path / "queries.npz", _packed(arrays))
+            self._write_tables()
         except OSError as error:
             raise unwritable(self.path, error) from None
-        shutil.rmtree(self._parts)
+
+    def leave(self) -> None:
+        """Drop what an unfinished run can do without until it is resumed."""
+        self._drop_scratch()
+        for folder in (self.indexes, self._parts, self.path / "work"):
+            # Those that hold something stay.
+            with suppress(OSError):
+                folder.rmdir()
+
+    def finish(self) -> None:
+        """Drop everything that only an unfinished run needs."""
+        shutil.rmtree(self.path / "work", ignore_errors=True)
+        shutil.rmtree(self._parts, ignore_errors=True)
 
     def remove(self) -> None:
         """Remove the whole folder: nothing was measured."""
         shutil.rmtree(self.path, ignore_errors=True)
 
-    def drop_work(self) -> None:
-        """Remove the transformed vectors and the children's folders."""
-        shutil.rmtree(self.work, ignore_errors=True)
+    def release(self) -> None:
+        """Let other processes have it."""
+        self._lock.release()
+
+    def _write_tables(self) -> None:
+        tables.write_tables(self.path, self.rows, self.rounds)
+
+    def _drop_scratch(self) -> None:
+        for folder in (self.path / "work").glob("*"):
+            if folder != self.indexes:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _part(self, name: str) -> Path:
+        return self._parts / f"{_hash(name)}.npz"
 
 
-def _save(path: Path, arrays: Mapping[str, Any]) -> None:
+def _hash(text: str) -> str:
+    return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
+
+
+def _packed(arrays: Mapping[str, Any]) -> bytes:
+    """Return arrays as the bytes of an ``.npz``."""
+    # Written to memory first: an archive that finds the disk full complains once more, with a traceback, when closed.
+    file = io.BytesIO()
     # NumPy's own keyword, allow_pickle, is what its stubs take every other name for.
-    np.savez_compressed(path, **arrays)
-
-
-def unwritable(path: Path, error: OSError) -> ResultError:
-    """Say that a result can't be written, and what to do."""
-    return ResultError(
-        Problem(
-            str(path),
-            "a folder this user can write to, with room left",
-            error.strerror or str(error),
-            "choose another with --out DIR, or make room",
-        )
-    )
+    np.savez_compressed(file, **arrays)
+    return file.getvalue()

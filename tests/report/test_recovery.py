@@ -11,7 +11,7 @@ import pytest
 from rich.console import Console
 
 from idxbench.records import Measurement, Run
-from idxbench.report.heatmaps import _floor, draw_heatmaps
+from idxbench.report.heatmaps import draw_heatmaps, scale_floor
 from idxbench.report.recovery import recovery_table
 
 NAN = math.nan
@@ -98,10 +98,10 @@ def test_the_picture_is_a_png_and_the_same_each_time(tmp_path):
 
 
 def test_all_panels_have_one_scale_that_single_outliers_do_not_widen():
-    assert _floor(np.array([0.2, 0.9])) == 0.0
-    assert _floor(np.array([-0.35, 0.9])) == pytest.approx(-0.4)
-    assert _floor(np.concatenate([np.full(5000, 0.1), [-1.0]])) == 0.0
-    assert _floor(np.array([-1.0009, 0.9])) == -1.0
+    assert scale_floor(np.array([0.2, 0.9])) == 0.0
+    assert scale_floor(np.array([-0.35, 0.9])) == pytest.approx(-0.4)
+    assert scale_floor(np.concatenate([np.full(5000, 0.1), [-1.0]])) == 0.0
+    assert scale_floor(np.array([-1.0009, 0.9])) == -1.0
 
 
 def test_colours_get_lighter_all_the_way():
