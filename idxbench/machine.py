@@ -14,15 +14,52 @@ from typing import Any
 def usable_cores() -> int:
     """Count the cores this process may use: its affinity, cut down to the quota of its control group."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else (os.cpu_count() or 1)
-    return max(1, min(cores, _quota_cores() or cores))
+    quota = cgroup_quota()
+    return max(1, cores if quota is None else min(cores, int(quota)))
 
 
-def _quota_cores() -> int | None:
+def affinity() -> list[int] | None:
+    """Return the numbers of the processors this process may run on; None where the system does not say."""
+    return sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else None
+
+
+def cgroup_quota(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> float | None:
+    """Return how many cores' time this process may use at most, by its control groups; None where nothing limits it.
+
+    A limit holds for all groups inside the one that has it, so the smallest up the tree counts.
+
+    Parameters
+    ----------
+    root
+        Where control groups are mounted: those of version 2, or the ones for ``cpu`` of version 1 in a folder of it.
+    groups
+        The kernel's list of the groups of this process, as ``0::/user.slice`` or ``3:cpu,cpuacct:/docker``.
+    """
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return None if quota == "max" else max(1, int(quota) // int(period))
-    except (OSError, ValueError):
+        lines = [line.split(":", 2) for line in groups.read_text(encoding="utf-8").splitlines()]
+    except OSError:
         return None
+    limits = []
+    for _, controllers, path in lines:
+        if controllers and "cpu" not in controllers.split(","):
+            continue
+        top = root / "cpu" if controllers else root
+        inner = top / path.lstrip("/")
+        limits += [_quota(folder) for folder in (inner, *inner.parents) if folder.is_relative_to(top)]
+    return min((limit for limit in limits if limit is not None), default=None)
+
+
+def _quota(folder: Path) -> float | None:
+    """Return the cores that one control group allows: ``cpu.max`` of version 2, or the two files of version 1."""
+    try:
+        if (folder / "cpu.max").is_file():
+            quota, period = (folder / "cpu.max").read_text(encoding="ascii").split()
+        else:
+            quota = (folder / "cpu.cfs_quota_us").read_text(encoding="ascii")
+            period = (folder / "cpu.cfs_period_us").read_text(encoding="ascii")
+        return int(quota) / int(period) if int(quota) > 0 else None
+    except (OSError, ValueError):
+        return None  # no limit is "max" or -1
 
 
 def resolve_threads(threads: int | None) -> int:
@@ -92,6 +129,8 @@ def environment(threads: int) -> dict[str, Any]:
         "processor": processor(),
         "cores_usable": usable_cores(),
         "cores_online": os.cpu_count(),
+        "affinity": affinity(),
+        "cgroup_quota": cgroup_quota(),
         "memory_bytes": memory_bytes,
         "threads": threads,
         "versions": {name: _version(name) for name in packages},

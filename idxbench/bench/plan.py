@@ -1,5 +1,6 @@
 """From a config to what will run: strategies, indexes, and the cells they make."""
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import product
@@ -116,12 +117,14 @@ def check_extras(plan: Plan, config: Config, source: str) -> None:
     Raises
     ------
     ConfigError
-        Names every library that is missing, and the command that installs it; or the table ``[recover]`` does not fit.
+        Names every library that is missing, and the command that installs it; a Python of ``[environment]`` that is
+        none; or the table ``[recover]`` does not fit.
     """
     check_recover(config, source)
     positions = {str(index.kind): position for position, index in reversed(list(enumerate(config.index)))}
-    problems = []
-    for kind in dict.fromkeys(build.kind for build in plan.builds):
+    problems = _without_python(plan, config, source)
+    # What another environment lacks, its own process says.
+    for kind in dict.fromkeys(build.kind for build in plan.builds if "environment" not in build.parameters):
         missing = missing_extra(kind)
         if missing is not None:
             library, extra = missing
@@ -135,6 +138,25 @@ def check_extras(plan: Plan, config: Config, source: str) -> None:
             )
     if problems:
         raise ConfigError(problems)
+
+
+def _without_python(plan: Plan, config: Config, source: str) -> list[Problem]:
+    problems = []
+    for name in dict.fromkeys(build.parameters.get("environment") for build in plan.builds):
+        if name is None:
+            continue
+        python = config.environment[name].python
+        if not (python.is_file() and os.access(python, os.X_OK)):
+            found = "a file that can't be executed" if python.is_file() else "no such file"
+            problems.append(
+                Problem(
+                    f"{source}: environment.{name}.python",
+                    "the Python of an environment that has idxbench",
+                    f"{found}: {python}",
+                    "make one: python3 -m venv DIR && DIR/bin/pip install idxbench, then python = 'DIR/bin/python'",
+                )
+            )
+    return problems
 
 
 def _keep_only(

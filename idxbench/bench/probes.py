@@ -145,10 +145,10 @@ def _given(session: Session, inputs: Inputs, plan: Plan, reference: Reference | 
     begin = starts(inputs.items, "cosine", counts, config, threads)
     clusters = cluster(inputs.items, "cosine", begin, config, threads, lambda _: None)
     neighbors = item_neighbors(inputs.items, "cosine", task, threads)
-    # Each index once, whichever strategy it was planned for; seeds are the probes' own.
+    # Each index once, whichever strategy and environment it was planned for; seeds are the probes' own.
     builds = {}
     for build in plan.builds if reference is not None else ():
-        parameters = {name: value for name, value in build.parameters.items() if name != "seed"}
+        parameters = {name: value for name, value in build.parameters.items() if name not in ("seed", "environment")}
         builds[build.kind, compact_json(parameters)] = replace(build, parameters=parameters)
     return _Given(task, neighbors, begin, clusters, reference, tuple(builds.values()))
 

@@ -1,7 +1,7 @@
 """The retrieve task: what a strategy loses by itself, and what each index loses on top."""
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,13 +16,12 @@ from idxbench.bench.truths import Truth
 from idxbench.config.schema import Config
 from idxbench.data.dataset import Dataset
 from idxbench.measures.intervals import Estimate, mean_interval, median_interval
-from idxbench.measures.latency import per_round
 from idxbench.measures.ranking import RankingCheck
 from idxbench.measures.recall import recall_at_labels, recall_per_query, summary
 from idxbench.records import Measurement, compact_json
+from idxbench.store.round_rows import ROUND_METRICS, RoundRow
 from idxbench.timing.child import BuildResult
-from idxbench.timing.rounds import SearchTiming
-from idxbench.timing.worker import Job
+from idxbench.timing.worker import Job, Mode
 from idxbench.truth.exact import ExactIndex
 
 
@@ -66,6 +65,11 @@ class StrategyResult:
     truth: Truth
     overlap: dict[int, NDArray[np.float64]]
     rows: list[Measurement]
+
+    @property
+    def n_queries(self) -> int:
+        """How many queries every search is asked."""
+        return 0 if self.embedded.queries is None else len(self.embedded.queries)
 
 
 def _recalls(
@@ -120,7 +124,9 @@ def _finite(value: float) -> float:
     return value if math.isfinite(value) else math.nan
 
 
-def make_job(build: Build, embedded: Embedded, config: Config, threads: int, folder: Path) -> Job:
+def make_job(
+    build: Build, embedded: Embedded, config: Config, threads: int, folder: Path, saved: Path, mode: Mode
+) -> Job:
     """Say what a child process has to do for one build, in a folder made for it.
 
     Raises
@@ -130,20 +136,23 @@ def make_job(build: Build, embedded: Embedded, config: Config, threads: int, fol
     """
     if embedded.queries_path is None:
         raise ValueError("the retrieve task needs queries")
-    folder.mkdir()
+    environment = build.parameters.get("environment")
     return Job(
+        mode=mode,
         items=str(embedded.items_path),
         queries=str(embedded.queries_path),
         out=str(folder),
+        saved=str(saved),
+        python=None if environment is None else str(config.environment[environment].python),
         kind=build.kind,
-        parameters={name: value for name, value in build.parameters.items() if name != "seed"},
+        parameters={name: value for name, value in build.parameters.items() if name not in ("seed", "environment")},
         searches=list(build.searches),
         similarity=build.space.similarity,
         k=max(config.k),
         seed=build.seed,
         build_threads=1 if config.measure.build_mode == "repeatable" else threads,
         search_threads=threads,
-        rounds=config.measure.rounds,
+        rate=config.measure.rate,
     )
 
 
@@ -186,38 +195,60 @@ class CellResult:
     own_recall: float
 
 
-def cell_results(
+@dataclass(frozen=True)
+class Timed:
+    """What one search found and took.
+
+    Parameters
+    ----------
+    ids
+        (q, k) int64, padded with -1.
+    n_short
+        Queries with fewer than k results.
+    rounds
+        What each round measured.
+    single_s
+        Seconds of each query that was timed alone, round by round.
+    """
+
+    ids: NDArray[np.int64]
+    n_short: int
+    rounds: tuple[RoundRow, ...]
+    single_s: tuple[NDArray[np.float32], ...]
+
+
+def cell_result(
     build: Build,
-    timings: Sequence[SearchTiming],
+    search: dict[str, Any],
+    timed: Timed,
     strategy: StrategyResult,
     reference: Reference,
     config: Config,
-) -> Iterator[CellResult]:
-    """Grade every search of a build."""
-    for search, timing in zip(build.searches, timings, strict=True):
-        where = _place(build, compact_json(search))
-        rows: list[Measurement] = []
-        samples: dict[str, NDArray[Any]] = {"latency": timing.single_s.astype(np.float32)}
-        embedded = strategy.embedded
-        own = _recalls(
-            embedded.exact,
-            np.asarray(embedded.queries),
-            strategy.truth,
-            timing.ids,
-            config.k,
-            reference.pointless,
-        )
-        task = reference.recalls(timing.ids, config.k)
-        for k in config.k:
-            graded = {"own": own[k], "task": task[k]}
-            labelled = reference.label_recall(timing.ids, k)
-            if labelled is not None:
-                graded["labels"] = labelled
-            rows += _recall_rows(where.at(k), graded, strategy.overlap[k], config, samples)
-        rows += _time_rows(where.at(max(config.k)), timing)
-        deepest = own[max(config.k)]
-        found = float(np.nanmean(deepest)) if np.isfinite(deepest).any() else math.nan
-        yield CellResult(search, rows, samples, found)
+) -> CellResult:
+    """Grade one search of a build."""
+    where = _place(build, compact_json(search))
+    rows: list[Measurement] = []
+    samples: dict[str, NDArray[Any]] = {"latency": np.array(timed.single_s, np.float32)}
+    embedded = strategy.embedded
+    own = _recalls(
+        embedded.exact,
+        np.asarray(embedded.queries),
+        strategy.truth,
+        timed.ids,
+        config.k,
+        reference.pointless,
+    )
+    task = reference.recalls(timed.ids, config.k)
+    for k in config.k:
+        graded = {"own": own[k], "task": task[k]}
+        labelled = reference.label_recall(timed.ids, k)
+        if labelled is not None:
+            graded["labels"] = labelled
+        rows += _recall_rows(where.at(k), graded, strategy.overlap[k], config, samples)
+    rows += _time_rows(where.at(max(config.k)), timed)
+    deepest = own[max(config.k)]
+    found = float(np.nanmean(deepest)) if np.isfinite(deepest).any() else math.nan
+    return CellResult(search, rows, samples, found)
 
 
 def _place(build: Build, search: str) -> Where:
@@ -248,9 +279,16 @@ def _recall_rows(
     return rows
 
 
-def _time_rows(where: Where, timing: SearchTiming) -> list[Measurement]:
-    n_queries = len(timing.ids)
-    rows = [where.estimate(f"latency_{name}", estimate, "s") for name, estimate in per_round(timing.single_s).items()]
-    rows.append(where.estimate("qps_batch", median_interval(n_queries / timing.batch_s), "1/s"))
-    rows.append(where.value("short_results", timing.n_short, "count", n=n_queries))
+def _time_rows(where: Where, timed: Timed) -> list[Measurement]:
+    """Return each time's median over rounds, with its interval: the round is the unit of replication.
+
+    Queries within a round share its noise, and an interval over them is too narrow (81 % false alarms in A/A runs).
+    What no round measured (client threads where there is one thread, a rate that was not asked for) has no row.
+    """
+    rows = []
+    for metric in ROUND_METRICS:
+        estimate = median_interval(np.array([getattr(row, metric) for row in timed.rounds]))
+        if estimate.n or metric.startswith("latency"):
+            rows.append(where.estimate(metric, estimate, "1/s" if metric.startswith("qps") else "s"))
+    rows.append(where.value("short_results", timed.n_short, "count", n=len(timed.ids)))
     return rows

@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import cache
-from itertools import groupby
 
 import numpy as np
 
@@ -33,9 +32,7 @@ def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embe
         if result is not None:
             results[embedded.space.name] = result
     session.save()
-    for name, builds in groupby(waiting, key=lambda numbered: numbered[1].space.name):
-        if name in results:
-            measure_indexes(session, list(builds), results[name], reference)
+    measure_indexes(session, waiting, results, reference)
     _spread_over_builds(session, plan)
     return reference
 

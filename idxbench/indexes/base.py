@@ -1,7 +1,8 @@
-"""What an index library must do to be benchmarked: build, search, reachability, size."""
+"""What an index library must do to be benchmarked: build, search, reachability, size, save."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
@@ -56,4 +57,8 @@ class VectorIndex(Protocol):
 
     def reachable(self) -> NDArray[np.bool_]:
         """Return (n,) whether any search can return each item."""
+        ...
+
+    def save(self, path: Path) -> None:
+        """Write what `catalogue.load_index` needs beside the items; nothing where that builds again."""
         ...

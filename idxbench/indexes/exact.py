@@ -1,6 +1,7 @@
 """Exact search as an index: recall 1 by definition, the time that approximate search has to beat."""
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -46,6 +47,9 @@ class ExactSearchIndex:
     def reachable(self) -> NDArray[np.bool_]:
         """Return all True: every item is looked at."""
         return np.ones(len(self._built().items), bool)
+
+    def save(self, path: Path) -> None:
+        """Write nothing: all there is to load are the items."""
 
     def _built(self) -> ExactIndex:
         if self._index is None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -28,6 +29,7 @@ class FaissFlatIndex(FlatIndex):
         super().__init__(similarity)
         self._faiss: Any = faiss
         self._index: Any = None
+        self._lock, self._holders, self._threshold = Lock(), 0, 0
 
     def _hold(self, rows: NDArray[np.float32], threads: int) -> None:
         kind = self._faiss.IndexFlatL2 if self.similarity == "l2" else self._faiss.IndexFlatIP
@@ -47,13 +49,24 @@ class FaissFlatIndex(FlatIndex):
 
     @contextmanager
     def _settings(self, threads: int, blas_threshold: int) -> Iterator[None]:
-        """Set what faiss keeps for the whole process, and give it back; its BLAS follows its OpenMP threads."""
+        """Set what faiss keeps, and give it back; its BLAS follows its OpenMP threads.
+
+        Threads count in each thread of the caller. The threshold is one for the whole process: of several calls at a
+        time the last one gives it back.
+        """
         faiss = self._faiss
-        before = faiss.omp_get_max_threads(), faiss.cvar.distance_compute_blas_threshold
+        with self._lock:
+            if not self._holders:
+                self._threshold = faiss.cvar.distance_compute_blas_threshold
+            self._holders += 1
+            faiss.cvar.distance_compute_blas_threshold = blas_threshold
+        before = faiss.omp_get_max_threads()
         faiss.omp_set_num_threads(threads)
-        faiss.cvar.distance_compute_blas_threshold = blas_threshold
         try:
             yield
         finally:
-            faiss.omp_set_num_threads(before[0])
-            faiss.cvar.distance_compute_blas_threshold = before[1]
+            faiss.omp_set_num_threads(before)
+            with self._lock:
+                self._holders -= 1
+                if not self._holders:
+                    faiss.cvar.distance_compute_blas_threshold = self._threshold

@@ -2,6 +2,7 @@
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -68,6 +69,9 @@ class FlatIndex(ABC):
     def reachable(self) -> NDArray[np.bool_]:
         """Return all True: every item is looked at."""
         return np.ones(self._built()[0], bool)
+
+    def save(self, path: Path) -> None:  # noqa: B027
+        """Write nothing: all there is to load are the items."""
 
     def _fit_scale(self, items: NDArray[np.float32]) -> float:
         return scale_if_unusual(items)

@@ -14,6 +14,7 @@ from typing import Any, TypeVar, cast
 import numba
 
 from idxbench.kernels.cache import KernelCache, cpu_features, kernel_folder
+from idxbench.kernels.compilations import count
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
@@ -26,6 +27,7 @@ def kernel(function: Function) -> Function:
     folder = kernel_folder(function)
     if folder is not None and compiled is not function:  # the same with NUMBA_DISABLE_JIT
         compiled._cache = KernelCache(function, folder)
+    count(compiled)
     return cast("Function", compiled)
 
 

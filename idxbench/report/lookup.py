@@ -53,10 +53,10 @@ def unique(values: Iterable[str]) -> list[str]:
 
 
 def index_name(index: str, build: str, only_kind: str = "") -> str:
-    """Write an index shortly: ``hnswlib M16 c200``, or ``M16 c200`` where ``hnswlib`` is the only kind."""
+    """Write an index shortly: ``hnswlib M16 c200 in release``; ``M16 c200`` where ``hnswlib`` is the only kind."""
     if not build:
         return index
-    short = {"M": "M", "ef_construction": "c", "seed": "s"}
+    short = {"M": "M", "ef_construction": "c", "seed": "s", "environment": "in "}
     parameters = [f"{short.get(key, key + '=')}{value}" for key, value in json.loads(build).items()]
     return " ".join(parameters if index == only_kind else [index, *parameters])
 

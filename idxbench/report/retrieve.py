@@ -1,5 +1,7 @@
 """Tables of the retrieve task: strategies, cells, indexes."""
 
+import math
+
 from rich.markup import escape
 from rich.table import Table
 
@@ -70,8 +72,9 @@ def cells_table(run: Run, k: int) -> Table:
         "own: recall against exact search in the strategy's own space (is the index good?). task: against the task "
         f"reference (what the user gets), {INTERVAL}. Loss: what the index lost, the overlap "
         f"above minus task. Times: one query on one thread; QPS: all queries at once on {_threads(run)}; medians over "
-        "rounds; – where there are too few queries for a percentile."
-        + (" M: links, c: ef_construction." if swept else ""),
+        f"{_rounds(run)}; – where there are too few queries for a percentile."
+        + (" M: links, c: ef_construction." if swept else "")
+        + _control(figures),
     )
     deepest = max(figures.depths("qps_batch"), default=k)
     previous = None
@@ -139,6 +142,48 @@ def tails_table(run: Run, k: int) -> Table:
     return table
 
 
+def speeds_table(run: Run) -> Table:
+    """Show the three throughputs, and what waits in a queue at a fixed rate."""
+    figures = Figures(run, "retrieve")
+    kind = figures.only_kind()
+    swept = figures.swept()
+    queued = any(row.metric == "response_p50" for row in figures.rows)
+    rate = run.info["config"]["measure"]["rate"] if queued else 0
+    table = make_table(
+        "Speed" + (f": {kind}" if kind else ""),
+        [
+            ("strategy", "left"),
+            ("index", "left"),
+            *([("ef", "right")] if swept else []),
+            ("QPS alone", "right"),
+            ("QPS clients", "right"),
+            ("QPS batch", "right"),
+            *([("p50 µs", "right"), ("p95 µs", "right"), ("p99 µs", "right")] if queued else []),
+        ],
+        f"Queries per second. Alone: one at a time on one thread. Clients: {_threads(run)} that each ask one at a "
+        f"time. Batch: all at once on {_threads(run)}."
+        + (
+            f" Percentiles: from the moment a query should have started, {rate:g} of them a second whether or not "
+            "earlier ones are answered, to its answer: a stall delays all that come after it."
+            if queued
+            else ""
+        ),
+    )
+    for row in figures.rows:
+        if row.metric == "qps_batch":
+            times = ("response_p50", "response_p95", "response_p99") if queued else ()
+            table.add_row(
+                escape(row.strategy),
+                escape(index_name(row.index, row.build, kind)),
+                *([search_name(row.search)] if swept else []),
+                thousands(figures.value(row, "qps_single")),
+                thousands(figures.value(row, "qps_threads")),
+                thousands(row.value),
+                *(microseconds(figures.value(row, metric)) for metric in times),
+            )
+    return table
+
+
 def indexes_table(run: Run) -> Table:
     """Show what each index costs to build and keep."""
     figures = Figures(run, "retrieve")
@@ -188,6 +233,28 @@ def indexes_table(run: Run) -> Table:
                 *([share(figures.value(row, "recall_ceiling", "task", k=k))] if swept else []),
             )
     return table
+
+
+def _rounds(run: Run) -> str:
+    told = run.info.get("rounds", {})
+    if "played" not in told:
+        return "rounds"
+    played = told["played"]
+    again = f", {told['repeated']} of them made twice as other work disturbed them" if told.get("repeated") else ""
+    return f"{played} round{'s' if played != 1 else ''}{again}"
+
+
+def _control(figures: Figures) -> str:
+    """Say how far the first index differs from a copy of itself, at its last search."""
+    found = {row.reference: row for row in figures.rows if row.metric == "control_ratio"}
+    told = [
+        f"{found[metric].value:.2f}"
+        + ("" if math.isnan(row.low) else f" [{row.low:.2f}, {row.high:.2f}]")
+        + f" of its {word}"
+        for metric, word in (("latency_p50", "p50"), ("qps_batch", "QPS"))
+        if (row := found.get(metric)) is not None
+    ]
+    return f" A second copy of the first index had {' and '.join(told)}: closer ratios say nothing." if told else ""
 
 
 def _gauge(figures: Figures, strategy: str) -> float | None:

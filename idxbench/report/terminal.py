@@ -14,7 +14,7 @@ from idxbench.report.items import cluster_table, similar_table
 from idxbench.report.lookup import Figures
 from idxbench.report.probes import probe_tables
 from idxbench.report.recovery import recovery_table
-from idxbench.report.retrieve import cells_table, indexes_table, strategies_table, tails_table
+from idxbench.report.retrieve import cells_table, indexes_table, speeds_table, strategies_table, tails_table
 from idxbench.report.style import PIPED_WIDTH, significant
 from idxbench.report.validation import validation_parts
 from idxbench.report.verdict import decision_lines
@@ -54,7 +54,7 @@ def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, ev
     console
         Where to.
     everything
-        Also the table of worst queries and slow answers.
+        Also the tables of worst queries and of speeds.
     """
     _head(run, console)
     for table in _retrieve_tables(run, everything=everything):
@@ -85,6 +85,8 @@ def _retrieve_tables(run: Run, *, everything: bool) -> Iterator[Table]:
         yield cells_table(run, k)
         if everything:
             yield tails_table(run, k)
+    if everything or any(row.metric == "response_p50" for row in run.measurements):
+        yield speeds_table(run)
     yield indexes_table(run)
 
 

@@ -1,10 +1,11 @@
-"""The child process: builds one index, measures its memory, and times its searches when it is told to.
+"""The child process: builds one index and measures its memory, or loads one and times its searches as it is told.
 
-Run as ``python -m idxbench.timing.worker JOB.json``. It builds at once; then it takes commands from standard input, a
-JSON object a line, and sleeps in between: ``{"turn": 0}`` times search number 0 once, ``{"finish": true}`` writes down
-what was found and ends it, and so does the end of the input, which comes when the parent is gone. Progress and
-``{"ready": 1}`` after every step go to standard output; results go to the folder the job names. Nothing else runs in
-this process, so its peak is the index's.
+Run as ``python -m idxbench.timing.worker JOB.json``. It says hello with the version of this protocol. In mode
+``build`` it builds, saves the index and ends; in mode ``load`` it loads what was saved and takes commands from
+standard input, a JSON object a line, and sleeps in between: ``{"turn": 0, "round": 3}`` times search number 0 once
+and is answered by a `Turn`, ``{"answers": true}`` writes down what every search finds. The end of the input ends it.
+Progress and ``{"ready": ...}`` after every step go to standard output. Nothing else runs in this process, so its peak
+is the index's.
 """
 
 import json
@@ -14,29 +15,59 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 import numpy as np
-from numpy.typing import NDArray
 
 from idxbench.config.schema import Similarity
+from idxbench.errors import IdxbenchError
 from idxbench.indexes.base import VectorIndex
-from idxbench.indexes.catalogue import batch_threads, make_index
+from idxbench.indexes.catalogue import batch_threads, library_version, load_index, make_index
 from idxbench.kernels.compile import compile_kernels
+from idxbench.timing.lifeline import tie_to_parent
 from idxbench.timing.memory import peak_since, start_peak
 from idxbench.timing.rest import come_to_rest
-from idxbench.timing.rounds import TimedSearches
+from idxbench.timing.searches import CompiledWhileTimedError, TimedSearches
+from idxbench.timing.turns import to_message
+from idxbench.version import __version__
 
+# What parent and child say to each other. One more with every change of `Job`, of a command or of an answer: the
+# child may be of another environment, with an idxbench of its own.
+PROTOCOL = 1
+
+Mode = Literal["build", "load"]
 Say = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
 class Job:
-    """What a child is asked to do; paths are those of ``.npy`` files and of the folder for results."""
+    """What a child is asked to do.
 
+    Parameters
+    ----------
+    mode
+        ``build`` and save, or ``load`` and time.
+    items, queries
+        ``.npy`` files.
+    out
+        Folder for results.
+    saved
+        Path of the saved index: written by one mode, read by the other.
+    kind, parameters, searches, similarity, k, seed
+        What is built, and how it is searched.
+    build_threads, search_threads
+        Of building; of batches and client threads.
+    rate
+        Requests per second of the open loop; 0 leaves it out.
+    python
+        The interpreter of another environment; None is ours.
+    """
+
+    mode: Mode
     items: str
     queries: str
     out: str
+    saved: str
     kind: str
     parameters: dict[str, Any]
     searches: list[dict[str, Any]]
@@ -45,69 +76,71 @@ class Job:
     seed: int
     build_threads: int
     search_threads: int
-    rounds: int
+    rate: float = 0.0
+    python: str | None = None
 
 
 def serve(job: Job, commands: Iterable[str], say: Say) -> None:
-    """Build; then do as told, one command after the other."""
-    queries = np.load(job.queries, allow_pickle=False)
-    index = _build(job, len(queries), say)
-    timed = TimedSearches(
-        index,
-        job.searches,
-        index.prepare(queries),
-        job.k,
-        rounds=job.rounds,
-        threads=job.search_threads,
-        clock=time.perf_counter,
-        rest=come_to_rest,
-    )
+    """Do the job: build and end, or load and do as told, one command after the other."""
+    if job.kind == "exact":
+        # Compiling kernels is no part of building or asking, nor is reading them from the disk.
+        compile_kernels()
+    if job.mode == "build":
+        _build(job, say)
+        say({"ready": True})
+        return
+    timed = _load(job)
     come_to_rest()
-    say({"ready": 1})
+    say({"ready": True})
     for line in commands:
         command = json.loads(line)
         if "turn" in command:
-            timed.turn(command["turn"])
-            say({"ready": 1})
+            turn = timed.turn(command["turn"], command["round"])
+            say({"ready": to_message(turn)})
         else:
-            _write_timings(timed, Path(job.out))
-            say({"ready": 1})
-            return
+            _write_answers(timed, Path(job.out))
+            say({"ready": True})
 
 
-def _build(job: Job, n_queries: int, say: Say) -> VectorIndex:
-    """Build, and write ``build.json`` and ``reachable.npy``; the items are let go of."""
+def _build(job: Job, say: Say) -> None:
+    """Build, save, and write ``build.json`` and ``reachable.npy``."""
     items = np.ascontiguousarray(np.load(job.items, allow_pickle=False))
     index = make_index(job.kind, job.parameters, job.similarity)
-    if job.kind == "exact":
-        # Compiling kernels is no part of building, nor is reading them from the disk.
-        compile_kernels()
     baseline = start_peak()
     start = time.perf_counter()
     index.build(items, seed=job.seed, threads=job.build_threads, progress=lambda n: say({"built": n}))
     build_s = time.perf_counter() - start
     memory_peak = peak_since(baseline)
+    n_queries = len(np.load(job.queries, mmap_mode="r", allow_pickle=False))
     result = {
         "build_s": build_s,
         "memory_peak": memory_peak,
         "memory_exact": baseline.exact,
         "index_bytes": index.size_bytes(),
         "batch_threads": batch_threads(job.kind, n_queries, job.search_threads),
+        "library": library_version(job.kind),
+        "protocol": PROTOCOL,
     }
-    Path(job.out, "build.json").write_text(json.dumps(result), encoding="utf-8")
     np.save(Path(job.out, "reachable.npy"), index.reachable())
-    return index
+    index.save(Path(job.saved))
+    Path(job.out, "build.json").write_text(json.dumps(result), encoding="utf-8")
 
 
-def _write_timings(timed: TimedSearches, folder: Path) -> None:
-    arrays: dict[str, NDArray[Any]] = {}
-    for position, timing in enumerate(timed.timings()):
-        arrays[f"ids_{position}"] = timing.ids
-        arrays[f"short_{position}"] = np.array(timing.n_short)
-        arrays[f"batch_{position}"] = timing.batch_s
-        arrays[f"single_{position}"] = timing.single_s
-    # NumPy's own keyword, allow_pickle, is what its stubs take every other name for.
-    np.savez(folder / "timings.npz", **arrays)  # type: ignore[arg-type]
+def _load(job: Job) -> TimedSearches:
+    index: VectorIndex = load_index(
+        job.kind, job.parameters, job.similarity, Path(job.saved), Path(job.items), threads=job.build_threads
+    )
+    queries = np.load(job.queries, allow_pickle=False)
+    prepared = index.prepare(queries)
+    return TimedSearches(index, job.searches, prepared, job.k, threads=job.search_threads, rate=job.rate)
+
+
+def _write_answers(timed: TimedSearches, folder: Path) -> None:
+    arrays: dict[str, Any] = {}
+    for position, answers in enumerate(timed.answers()):
+        arrays[f"ids_{position}"] = answers.ids
+        arrays[f"short_{position}"] = np.array(answers.n_short)
+    np.savez(folder / "answers.npz", **arrays)
 
 
 def write_job(job: Job, path: Path) -> None:
@@ -129,5 +162,25 @@ def _private_channels() -> tuple[TextIO, Say]:
     return commands, say
 
 
+def _told(error: Exception) -> str:
+    if isinstance(error, CompiledWhileTimedError):
+        return str(error)
+    if isinstance(error, IdxbenchError):
+        return "; ".join(" ".join(str(problem).split()) for problem in error.problems)
+    return f"{type(error).__name__}: {error}".rstrip(": ")
+
+
+def main(path: str) -> None:
+    """Serve the job in a file, and tell why where that fails."""
+    tie_to_parent()
+    commands, say = _private_channels()
+    say({"hello": {"protocol": PROTOCOL, "idxbench": __version__}})
+    try:
+        serve(Job(**json.loads(Path(path).read_text(encoding="utf-8"))), commands, say)
+    except Exception as error:
+        say({"failed": _told(error)})
+        raise
+
+
 if __name__ == "__main__":
-    serve(Job(**json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))), *_private_channels())
+    main(sys.argv[1])

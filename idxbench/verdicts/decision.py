@@ -2,11 +2,12 @@
 
 A configuration reaches the target when the whole 95 % interval of its recall against the task reference
 lies at or above it. Of each index the smallest ef that does is a candidate; the candidate that answers one query
-with one thread in the least time (median latency) is the cheapest. Indexes are timed in processes of their own, those
-of one strategy in turns but one strategy after the other, and on a shared machine the same work has been seen to take
-half as long again some minutes later. So candidates within a factor of 1.5 of the cheapest tie, as do those whose
-intervals over rounds overlap; where there were too few rounds for an interval, all within a factor of 2. Replicates of
-one index that differ only by seed are one candidate, as good as the worst of them.
+with one thread in the least time (median latency) is the cheapest. Candidates that took turns in the same rounds are
+compared round by round: one ties with the cheapest unless the whole 95 % interval of their ratio lies above 1.05. Where
+they did not, other minutes were other machines: the same work has been seen to take half as long again. So those within
+a factor of 1.5 of the cheapest tie, as do those whose intervals over rounds overlap; where there were too few rounds
+for an interval, all within a factor of 2. Replicates of one index that differ only by seed are one candidate, as good
+as the worst of them.
 """
 
 import json
@@ -15,10 +16,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from idxbench.records import Measurement, Run, compact_json, plain_parameters
+import numpy as np
 
-# Ratios that are not told apart on machines that others use, too.
-TIE, TIE_WITHOUT_INTERVAL = 1.5, 2.0
+from idxbench.measures.intervals import median_interval
+from idxbench.records import Measurement, Run, compact_json, plain_parameters
+from idxbench.store.round_rows import RoundRow, counted, read_rounds
+
+# A ratio over the same rounds that is worth a difference; ratios of other minutes that are not told apart.
+TIE_PAIRED, TIE, TIE_WITHOUT_INTERVAL = 1.05, 1.5, 2.0
 
 
 @dataclass(frozen=True)
@@ -94,10 +99,26 @@ def decide(run: Run) -> tuple[Decision, ...]:
     target = float(run.info["config"]["target_recall"])
     rows = [row for row in run.measurements if row.task == "retrieve"]
     depths = sorted({row.k for row in rows if row.metric == "recall" and row.reference == "task"})
-    return tuple(_decide_at(k, max(depths), target, rows, run.info) for k in depths)
+    rounds = _rounds(read_rounds(run.path))
+    return tuple(_decide_at(k, max(depths), target, rows, run.info, rounds) for k in depths)
 
 
-def _decide_at(k: int, searched: int, target: float, rows: Sequence[Measurement], info: Mapping[str, Any]) -> Decision:
+# Median latencies of a cell, by (session, round).
+Rounds = dict[tuple[str, str, str, str], dict[tuple[int, int], float]]
+
+
+def _rounds(rows: Sequence[RoundRow]) -> Rounds:
+    found: Rounds = {}
+    for row in counted(rows):
+        if row.copy == 0 and row.latency_p50 > 0:
+            cell = (row.strategy, row.index, row.build, row.search)
+            found.setdefault(cell, {})[row.session, row.round] = row.latency_p50
+    return found
+
+
+def _decide_at(
+    k: int, searched: int, target: float, rows: Sequence[Measurement], info: Mapping[str, Any], rounds: Rounds
+) -> Decision:
     find = _finder(rows)
     groups: dict[tuple[str, str, str], list[Measurement]] = {}
     for row in rows:
@@ -114,7 +135,7 @@ def _decide_at(k: int, searched: int, target: float, rows: Sequence[Measurement]
     reached = {(one.strategy, one.index, one.build) for one in candidates}
     misses += [miss for miss in _failed(info) if (miss.strategy, miss.index, miss.build) not in reached]
     candidates.sort(key=lambda one: one.latency.value)
-    tied = [one for one in candidates if _tie(candidates[0], one)]
+    tied = [one for one in candidates if _tie(candidates[0], one, rounds)]
     others = tuple(one for one in candidates if one not in tied)
     return Decision(k, target, searched, tied[0] if tied else None, tuple(tied[1:]), others, tuple(misses))
 
@@ -177,7 +198,14 @@ def _candidate(recall: Measurement, build: str, find: Find) -> Candidate:
     )
 
 
-def _tie(best: Candidate, other: Candidate) -> bool:
+def _tie(best: Candidate, other: Candidate, rounds: Rounds) -> bool:
+    of_best, of_other = (
+        rounds.get((one.strategy, one.index, one.recall.build, one.search), {}) for one in (best, other)
+    )
+    ratios = [math.log(of_other[turn] / of_best[turn]) for turn in of_best.keys() & of_other.keys()]
+    paired = median_interval(np.array(ratios))
+    if not math.isnan(paired.low):
+        return paired.low <= math.log(TIE_PAIRED)
     bare = math.isnan(best.latency.low) or math.isnan(other.latency.low)
     if other.latency.value < best.latency.value * (TIE_WITHOUT_INTERVAL if bare else TIE):
         return True

@@ -1,5 +1,8 @@
 """Every exact search against float64 by hand: nothing is lost, whatever the similarity, the scale and the threads."""
 
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import get_args
 
 import numpy as np
@@ -9,8 +12,17 @@ from threadpoolctl import threadpool_info
 from idxbench.config.schema import ExactKind
 from idxbench.errors import DataError
 from idxbench.indexes import catalogue, numpy_exact
-from idxbench.indexes.catalogue import EXACT, EXTRAS, batch_threads, make_index, missing_extra
+from idxbench.indexes.catalogue import (
+    EXACT,
+    EXTRAS,
+    batch_threads,
+    library_version,
+    load_index,
+    make_index,
+    missing_extra,
+)
 from idxbench.indexes.faiss_flat import BLAS_QUERIES
+from idxbench.indexes.native_threads import NativeThreads
 from idxbench.indexes.numpy_exact import ITEM_BLOCK, QUERY_BLOCK
 from tests.reference import search as twin
 
@@ -256,3 +268,57 @@ def test_every_kind_of_the_config_can_be_made():
     assert set(EXACT) == set(get_args(ExactKind))
     with pytest.raises(ValueError, match="no index kind 'x'"):
         make_index("x", {}, "dot")
+
+
+@pytest.mark.parametrize("similarity", SIMILARITIES)
+@pytest.mark.parametrize("kind", EXACT)
+def test_what_has_no_file_is_built_again_from_its_items(kind, similarity, tmp_path):
+    items, queries = gaussian(300, 6), gaussian(20, 6, seed=1)
+    np.save(tmp_path / "items.npy", items)
+    index = built(kind, items, similarity)
+    index.save(tmp_path / "saved")
+    assert [path.name for path in tmp_path.iterdir()] == ["items.npy"]
+    loaded = load_index(kind, {}, similarity, tmp_path / "saved", tmp_path / "items.npy", threads=2)
+    np.testing.assert_array_equal(ask(loaded, queries, 7).ids, ask(index, queries, 7).ids)
+
+
+@pytest.mark.parametrize("kind", EXACT)
+def test_clients_that_ask_at_the_same_time_get_their_own_answers(kind):
+    """Eight threads, one query each, again and again; and what a library keeps for the process is given back."""
+    index = built(kind, gaussian(3000, 16), threads=1)
+    prepared = index.prepare(gaussian(200, 16, seed=1))
+    alone = np.concatenate([index.search(prepared[i : i + 1], 5, threads=1).ids for i in range(200)])
+    before = counts()
+    with ThreadPoolExecutor(8) as clients:
+        answers = clients.map(lambda i: index.search(prepared[i % 200, None], 5, threads=1).ids, range(1000))
+        np.testing.assert_array_equal(np.concatenate(list(answers)), np.tile(alone, (5, 1)))
+    # scikit-learn holds BLAS to one thread by itself, in every call, and clients at the same time leave it there.
+    assert kind == "sklearn" or counts() == before
+
+
+def test_threads_of_blas_are_given_back_by_the_last_that_holds_them():
+    native = NativeThreads("blas")
+    before = [library.get_num_threads() for library in native._libraries]
+    native.set(3)
+    with native.limited(1):
+        with native.limited(1):
+            pass
+        assert {library.get_num_threads() for library in native._libraries} == {1}
+    assert {library.get_num_threads() for library in native._libraries} == {3}
+    for library, count in zip(native._libraries, before, strict=True):
+        library.set_num_threads(count)
+
+
+def test_every_kind_names_its_library_and_version():
+    for kind in EXACT:
+        make_index(kind, {}, "dot")  # which imports it
+        library, version = library_version(kind)
+        assert library in {"idxbench", "numpy", "faiss", "scikit-learn", "usearch"}
+        assert version[0].isdigit(), kind
+
+
+def test_a_library_that_no_package_names_says_its_version_itself(monkeypatch):
+    monkeypatch.setattr(catalogue, "LIBRARIES", {"a": "a_module", "b": "no_module"})
+    monkeypatch.setitem(sys.modules, "a_module", SimpleNamespace(__version__="4.5"))
+    assert library_version("a") == ("a_module", "4.5")
+    assert library_version("b") == ("no_module", "unknown")

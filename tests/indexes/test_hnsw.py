@@ -1,12 +1,14 @@
 """Every trap of hnswlib, sprung on the wrapper."""
 
+from importlib import metadata
+
 import hnswlib
 import numpy as np
 import pytest
 
 from idxbench import exact_topk
 from idxbench.errors import DataError, ResultError
-from idxbench.indexes.catalogue import effective_searches, make_index
+from idxbench.indexes.catalogue import effective_searches, library_version, load_index, make_index
 from idxbench.indexes.hnsw import HnswIndex
 
 
@@ -267,3 +269,29 @@ def test_unknown_kind_and_unbuilt_index():
     for index in (make_index("exact", {}, "dot"), make_index("hnswlib", {"M": 4, "ef_construction": 4}, "dot")):
         with pytest.raises(RuntimeError, match="build the index"):
             index.size_bytes()
+
+
+@pytest.mark.parametrize("similarity", ["dot", "cosine", "l2"])
+def test_a_loaded_index_answers_identically(tmp_path, similarity):
+    """Items of mean norm 5e4, scaled to 1 in the graph: without the scale kept beside it, l2 would answer otherwise."""
+    rng = np.random.default_rng(3)
+    items = (1e4 * rng.normal(size=(800, 24)) * np.exp(rng.normal(size=(800, 1)))).astype("f4")
+    queries = (1e4 * rng.normal(size=(50, 24))).astype("f4")
+    index = built(items, similarity)
+    index.save(tmp_path / "saved")
+    build = {"M": 16, "ef_construction": 100}
+    loaded = load_index("hnswlib", build, similarity, tmp_path / "saved", tmp_path / "no-items.npy", threads=1)
+    assert (loaded.similarity, loaded.size_bytes()) == (similarity, index.size_bytes())
+    np.testing.assert_array_equal(loaded.reachable(), index.reachable())
+    np.testing.assert_array_equal(loaded.prepare(queries), index.prepare(queries))
+    for ef in (10, 60):
+        found = []
+        for one in (index, loaded):
+            one.set_search({"ef": ef})
+            found.append(one.search(one.prepare(queries), 10, threads=1).ids)
+        np.testing.assert_array_equal(*found)
+
+
+def test_the_version_of_a_library_is_that_of_its_package():
+    assert library_version("hnswlib") == ("hnswlib", metadata.version("hnswlib"))
+    assert library_version("exact") == ("idxbench", metadata.version("idxbench"))

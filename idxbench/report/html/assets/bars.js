@@ -97,7 +97,7 @@ const Bars = (() => {
     for (const part of panel.parts) {
       if (picture.hidden.has(part.label)) continue;
       const fill = Style.colour(colours, part.slot);
-      index.push({ series: option.series.length, points: lines.map(({ row }) => ({ row: lines[0].row, y: 0, part })) });
+      index.push({ series: option.series.length, points: lines.map(({ row }) => ({ row, y: row[part.column], part })) });
       option.series.push(part.point ? pointOf(picture, part, lines, scale, at, colours) : {
         type: "bar", ...at, stack: panel.stack ? `s${i}` : undefined, barWidth: "58%", z: 3,
         data: lines.map(({ row }) => (Number.isFinite(row[part.column]) ? row[part.column] : null)),
