@@ -72,8 +72,9 @@ def make_request(
     threads: int | None = None,
     only: Sequence[str] = (),
     resume: bool = False,
+    budget: float | None = None,
 ) -> Request:
-    """Read and check a config, and say where its results go (parameters as in `run`)."""
+    """Read and check a config, and say where its results go (parameters as in `run`; ``budget`` as ``--budget``)."""
     parsed: Config
     if isinstance(config, Mapping):
         import tomli_w
@@ -83,18 +84,21 @@ def make_request(
     else:
         parsed, name = load_config(Path(config)), str(config)
         text = Path(config).read_text(encoding="utf-8")
-        again = _again(name, out, threads, only)
+        again = _again(name, out, threads, only, budget)
     if threads is not None:
         parsed = parsed.model_copy(update={"threads": threads})
+    if budget is not None:
+        parsed = parsed.model_copy(update={"measure": parsed.measure.model_copy(update={"budget": budget})})
     parent = Path(out) if out is not None else Path("results") / parsed.name
     return Request(parsed, name, text, parent, tuple(only), resume, again)
 
 
-def _again(config: str, out: str | Path | None, threads: int | None, only: Sequence[str]) -> str:
+def _again(config: str, out: str | Path | None, threads: int | None, only: Sequence[str], budget: float | None) -> str:
     """Return the command that continues this one."""
     words = ["idxbench", "run", config, "--resume"]
     words += ["--out", str(out)] if out is not None else []
     words += ["--threads", str(threads)] if threads is not None else []
+    words += ["--budget", f"{budget:g}"] if budget is not None else []
     for one in only:
         words += ["--only", one]
     return shlex.join(words)

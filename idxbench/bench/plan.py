@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from itertools import product
 from typing import Any
 
+from idxbench.bench.declared import check_declared
 from idxbench.config.messages import nearest
 from idxbench.config.recover import check_recover
 from idxbench.config.schema import AnyIndex, Config, HnswlibIndex, Task
@@ -118,9 +119,10 @@ def check_extras(plan: Plan, config: Config, source: str) -> None:
     ------
     ConfigError
         Names every library that is missing, and the command that installs it; a Python of ``[environment]`` that is
-        none; or the table ``[recover]`` does not fit.
+        none; sides of ``[gate]`` that nothing answers to; or the table ``[recover]`` does not fit.
     """
     check_recover(config, source)
+    check_declared(plan.builds, config, source)
     positions = {str(index.kind): position for position, index in reversed(list(enumerate(config.index)))}
     problems = _without_python(plan, config, source)
     # What another environment lacks, its own process says.

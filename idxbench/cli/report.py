@@ -8,7 +8,9 @@ import typer
 
 def command(
     run: Annotated[Path, typer.Argument(help="A run directory, or a parent: its newest finished run.", metavar="RUN")],
-    everything: Annotated[bool, typer.Option("--all", help="Print the table of worst queries, too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print the tables of worst queries and of speeds, too.")
+    ] = False,
     html: Annotated[
         Path | None,
         typer.Option(help="Write one page with pictures, for a browser without network, instead.", metavar="FILE"),

@@ -31,8 +31,19 @@ def command(
             "where there is none, begin afresh and say so.",
         ),
     ] = False,
+    budget: Annotated[
+        float | None,
+        typer.Option(
+            help="Seconds that timed rounds may take in all, 0 for any; the round under way is finished.",
+            show_default="the config's",
+            min=0,
+            metavar="SECONDS",
+        ),
+    ] = None,
     plan: Annotated[bool, typer.Option("--plan", help="Say what would run and stop.")] = False,
-    everything: Annotated[bool, typer.Option("--all", help="Print the table of worst queries, too.")] = False,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print the tables of worst queries and of speeds, too.")
+    ] = False,
 ) -> int:
     """Measure strategies and indexes, print, decide.
 
@@ -46,7 +57,7 @@ def command(
     """
     from idxbench.bench.api import make_request
 
-    request = make_request(config, out=out, threads=threads, only=only or (), resume=resume)
+    request = make_request(config, out=out, threads=threads, only=only or (), resume=resume, budget=budget)
     if plan:
         return _print_plan(request)
     from idxbench.bench.runner import execute

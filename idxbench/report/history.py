@@ -28,9 +28,9 @@ CAPTION = (
     "Worst first. nights: one mark per night, oldest left, higher is more; a range narrower than the metric's floor is "
     "drawn as that wide; {gap}: no figure that counts (unstable, interrupted, incomplete). last 10, pin, best: the "
     "newest figure against the median of the ten nights before, the pinned run and the best ever on the same data, + "
-    "is worse. noise: within what 99 % of nights lie of their median. candidate: beyond what nights differ by, once; "
-    "confirmed: again within three nights or in a second run, or a change point. improved: a change point for the "
-    "better."
+    "is worse. noise: within what 99 % of nights lie of their median. n: nights that count. candidate: beyond what "
+    "nights differ by, once; confirmed: again within three nights or in a second run, or a change point. improved: a "
+    "change point for the better."
 )
 
 

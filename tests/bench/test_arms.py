@@ -1,4 +1,4 @@
-"""Turns of several indexes: who is asked when, what a failure leaves to the others, and what fits into memory."""
+"""Real indexes of a run: built apart, loaded, timed in turns, graded; what a failure or an end leaves behind."""
 
 import json
 import os
@@ -6,12 +6,14 @@ import signal
 
 import pytest
 
-from idxbench.bench import arms
+from idxbench.bench import arms, builds, round_loop
 from idxbench.bench.api import run
-from idxbench.bench.arms import take_turns
+from idxbench.bench.round_loop import turn_order
+from idxbench.errors import ConfigError
+from idxbench.store.round_rows import read_rounds
 from idxbench.timing import child
-from idxbench.timing.child import Child, ChildError
-from idxbench.timing.rounds import turns
+from idxbench.timing.child import Child
+from tests.nights.planted import planted_python
 
 CONFIG = {
     "data": {"source": "gaussian", "n_items": 300, "n_queries": 30, "n_dims": 5},
@@ -24,46 +26,6 @@ CONFIG = {
 }
 
 
-class FakeChild:
-    """Notes its turns in a list that all share; fails at a turn of its own if told to."""
-
-    def __init__(self, name, log, fails_at=None):
-        self.name, self.log, self.fails_at, self.n = name, log, fails_at, 0
-
-    def turn(self, search):
-        self.n += 1
-        if self.n == self.fails_at:
-            raise ChildError(f"{self.name} died")
-        self.log.append((self.name, search))
-
-
-def taken(fails_at=(None, None, None), rounds=4, seed=5):
-    log, steps = [], []
-    children = [FakeChild(i, log, at) for i, at in enumerate(fails_at)]
-    failed = take_turns(children, [1, 3, 2], rounds=rounds, seed=seed, advance=steps.append)
-    assert steps == [1] * 6 * rounds
-    return log, failed
-
-
-def test_children_are_asked_in_the_order_of_the_rounds():
-    log, failed = taken()
-    assert failed == {}
-    assert log == [turn for order in turns([1, 3, 2], 4, 5) for turn in order]
-    # Interleaved: within six turns every search of every child had one, and none had two.
-    assert all(len(set(log[start : start + 6])) == 6 for start in range(0, 24, 6))
-
-
-def test_a_child_that_dies_gets_no_more_turns_and_the_others_all_of_theirs():
-    log, failed = taken(fails_at=(None, 2, None))
-    assert failed == {1: "1 died"}
-    assert sum(name == 1 for name, _ in log) == 1
-    assert [turn for turn in log if turn[0] != 1] == [turn for turn in taken()[0] if turn[0] != 1]
-
-
-def test_all_dead():
-    assert taken(fails_at=(1, 1, 1))[1] == {0: "0 died", 1: "1 died", 2: "2 died"}
-
-
 @pytest.fixture
 def watched(monkeypatch):
     """Note what real children are told, and how many of them are alive."""
@@ -73,6 +35,7 @@ def watched(monkeypatch):
         def __init__(self, job, folder):
             super().__init__(job, folder)
             self.name = (folder.name, job.kind)
+            self.similarity = job.similarity
             self.pid = self._process.pid
             alive.add(self)
 
@@ -80,19 +43,22 @@ def watched(monkeypatch):
             log.append(("build", self.name[1], len(alive)))
             return super().build(progress)
 
-        def turn(self, search):
-            log.append(("turn", self.name[1], search))
-            super().turn(search)
+        def load(self):
+            log.append(("load", self.name[0], len(alive)))
+            super().load()
 
-        def finish(self):
-            log.append(("finish", self.name[1], len(alive)))
-            return super().finish()
+        def turn(self, search, number):
+            log.append(("turn", self.name[0], search))
+            return super().turn(search, number)
 
         def __exit__(self, *arguments):
             super().__exit__(*arguments)
             alive.discard(self)
 
     monkeypatch.setattr(arms, "Child", Watched)
+    monkeypatch.setattr(builds, "Child", Watched)
+    # Rounds that other work disturbs are made twice, which is no matter of these tests.
+    monkeypatch.setattr(round_loop, "disturbed", lambda reading: False)
     return log, alive
 
 
@@ -107,42 +73,59 @@ EVERYTHING = {
 }
 
 
-def test_indexes_of_a_strategy_are_built_one_by_one_and_then_take_turns(watched, tmp_path):
+def test_indexes_are_built_one_by_one_and_then_all_take_turns(watched, tmp_path):
     log, alive = watched
     done = run(CONFIG, out=tmp_path)
-    one = log[: len(log) // 2]  # the first strategy; the second does the same
-    kinds = ["numpy", "hnswlib", "faiss-flat"]
-    assert one[:3] == [("build", kind, n) for n, kind in enumerate(kinds, start=1)]
-    asked = [(kinds.index(kind), search) for step, kind, search in one if step == "turn"]
-    assert asked == [turn for order in turns([1, 2, 1], 3, 0) for turn in order]
-    assert one[3 + len(asked) :] == [("finish", kind, 3) for kind in kinds]
+    # Each built alone; then all loaded, the first one twice; then turns, two strategies mixed.
+    assert log[:6] == [("build", kind, 1) for kind in ("numpy", "hnswlib", "faiss-flat") * 2]
+    names = ["arm-0-0", "arm-0-1", "arm-1-0", "arm-2-0", "arm-3-0", "arm-4-0", "arm-5-0"]
+    assert log[6:13] == [("load", name, n) for n, name in enumerate(names, start=1)]
+    orders = [turn_order([1, 1, 2, 1, 1, 2, 1], number, 0) for number in range(3)]
+    assert log[13:] == [("turn", names[arm], search) for order in orders for arm, search in order]
     assert not alive
     assert measured(done) == EVERYTHING
     assert "timed-in-groups" not in [notice.code for notice in done.notices]
+    control = {(row.index, row.reference) for row in done.measurements if row.metric == "control_ratio"}
+    assert control == {("numpy", "latency_p50"), ("numpy", "qps_batch")}
+    rounds = read_rounds(done.path)
+    assert len(rounds) == 3 * 9
+    assert {(row.round, row.copy) for row in rounds} == {(number, copy) for number in range(3) for copy in (0, 1)}
+    assert done.info["rounds"]["played"] == 3
+
+
+def test_without_a_control(watched, tmp_path):
+    log, _ = watched
+    done = run({**CONFIG, "measure": {"rounds": 1, "control": False}}, out=tmp_path)
+    assert sum(step == "load" for step, *_ in log) == 6
+    assert not [row for row in done.measurements if row.metric == "control_ratio"]
 
 
 def test_too_little_memory_makes_groups_and_says_so(watched, tmp_path, monkeypatch):
     monkeypatch.setattr(arms, "free_memory", lambda: 4 * 260 << 20)
     log, _ = watched
-    done = run(CONFIG, out=tmp_path)
-    steps = [(step, kind) for step, kind, _ in log[: len(log) // 2]]
-    assert steps.index(("finish", "hnswlib")) < steps.index(("build", "faiss-flat"))
-    assert max(n for step, _, n in log if step != "turn") == 2
+    done = run({**CONFIG, "measure": {"rounds": 3, "control": False}}, out=tmp_path)
+    assert max(n for step, _, n in log if step == "load") == 2
+    assert log.index(("load", "arm-2-0", 1)) > log.index(("turn", "arm-1-0", 1))
     assert measured(done) == EVERYTHING
-    texts = [notice.text for notice in done.notices if notice.code == "timed-in-groups"]
-    assert len(texts) == 2
-    assert texts[0].startswith("raw: 1.1 GB of memory are free")
-    assert texts[0].endswith("numpy and hnswlib M=8, ef_construction=200; faiss-flat")
+    # Rounds of different groups are different rounds: nothing pairs across them.
+    rounds = read_rounds(done.path)
+    first = {row.round for row in rounds if (row.strategy, row.index) == ("raw", "numpy")}
+    last = {row.round for row in rounds if (row.strategy, row.index) == ("normalized", "faiss-flat")}
+    assert len(first) == len(last) == 3
+    assert not first & last
+    (text,) = [notice.text for notice in done.notices if notice.code == "timed-in-groups"]
+    assert text.startswith("1.1 GB of memory are free")
+    assert "raw in numpy and raw in hnswlib M=8, ef_construction=200; raw in faiss-flat and" in text
 
 
-@pytest.mark.parametrize("moment", ["turn", "finish"])
-def test_a_child_killed_between_rounds_fails_alone(watched, tmp_path, monkeypatch, moment):
+@pytest.mark.parametrize("moment", ["load", "turn", "answers"])
+def test_a_child_killed_before_the_end_fails_alone(watched, tmp_path, monkeypatch, moment):
     """An index dies after its build: the figures of its build stay, its searches are failed, the rest is whole."""
     real = getattr(arms.Child, moment)
     killed = []
 
     def kill_first(self, *arguments):
-        if self.name == ("build-1", "hnswlib") and not killed:
+        if self.name == ("arm-1-0", "hnswlib") and not killed:
             os.kill(self.pid, signal.SIGKILL)
             killed.append(self.pid)
         return real(self, *arguments)
@@ -159,13 +142,10 @@ def test_a_child_killed_between_rounds_fails_alone(watched, tmp_path, monkeypatc
     assert measured(done) == EVERYTHING - dead
     assert {(row.strategy, row.index, row.search) for row in done.measurements if row.metric == "failed"} == dead
     assert ("raw", "hnswlib") in {(row.strategy, row.index) for row in done.measurements if row.metric == "build_time"}
-    lines = [json.loads(line) for line in (done.path / "journal.jsonl").read_text().splitlines()]
-    statuses = [line["status"] for line in lines if line["unit"].get("index") == "hnswlib"]
-    assert statuses == ["ok", "failed", "ok", "ok", "ok"]  # raw: build, searches; normalized: build, ef 10, ef 40
     assert not watched[1]
 
 
-def test_an_interrupt_keeps_the_builds_in_the_journal_and_leaves_no_process(tmp_path, monkeypatch):
+def test_an_interrupt_keeps_what_was_built_and_leaves_no_process(tmp_path, monkeypatch):
     def stop(*arguments, **options):
         raise KeyboardInterrupt
 
@@ -178,13 +158,84 @@ def test_an_interrupt_keeps_the_builds_in_the_journal_and_leaves_no_process(tmp_
             if any("worker" in word for word in command):
                 started.append(self)
 
-    monkeypatch.setattr(arms, "take_turns", stop)
+    monkeypatch.setattr(round_loop.RoundLoop, "run", stop)
     monkeypatch.setattr(child.subprocess, "Popen", Noting)
     with pytest.raises(KeyboardInterrupt):
         run(CONFIG, out=tmp_path)
     (folder,) = tmp_path.iterdir()
-    units = [json.loads(line)["unit"] for line in (folder / "journal.jsonl").read_text().splitlines()]
-    assert [unit["index"] for unit in units if unit["kind"] == "build"] == ["numpy", "hnswlib", "faiss-flat"]
-    assert [process.returncode for process in started] == [-signal.SIGKILL] * 3
+    assert all(process.returncode is not None for process in started)
+    assert [process.returncode for process in started[6:]] == [-signal.SIGKILL] * 7
     assert json.loads((folder / "run.json").read_text())["status"] == "interrupted"
+    # A resumed run loads what was built, and builds nothing.
+    monkeypatch.undo()
+    monkeypatch.setattr(builds, "_build", stop)
+    done = run(CONFIG, out=tmp_path, resume=True)
+    assert done.path == folder
+    assert measured(done) == EVERYTHING
     assert not (folder / "work").exists()
+
+
+def slowed(folder, share):
+    return str(planted_python(folder, slower=share))
+
+
+def test_environments_are_cells_of_their_own_and_rounds_are_added_while_they_can_not_be_told_apart(tmp_path):
+    config = {
+        **CONFIG,
+        "strategy": [{"transform": "raw"}],
+        "index": [
+            {"kind": "hnswlib", "M": 8, "ef": [10], "environment": "first"},
+            {"kind": "hnswlib", "M": 8, "ef": [10], "environment": "second"},
+        ],
+        "environment": {
+            "first": {"python": slowed(tmp_path / "first", 0.0)},
+            "second": {"python": slowed(tmp_path / "second", 9.0)},
+        },
+        "measure": {"rounds": 2, "doublings": 2},
+        "gate": {"base": "environment=first", "new": "second"},
+    }
+    done = run(config, out=tmp_path / "results")
+    p50 = {row.build: row.value for row in done.measurements if row.metric == "latency_p50"}
+    first, second = (f'{{"M":8,"ef_construction":200,"environment":"{name}"}}' for name in ("first", "second"))
+    # Ten times as long but for what Python adds: a planted slowdown of 900 % is no matter of a quiet machine.
+    assert p50[second] > 2 * p50[first]
+    # Two rounds, four, eight: none of them supports an interval at the level, which takes ten.
+    assert done.info["rounds"] | {"seconds": 0, "disturbed": 0, "repeated": 0, "still_disturbed": 0} == {
+        "planned": 2, "played": 8, "looks": 3, "looks_allowed": 3, "disturbed": 0, "repeated": 0,
+        "still_disturbed": 0, "seconds": 0, "budget_ended": False,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("gate", "message"),
+    [
+        ({"base": "rwa"}, "did you mean 'raw'?"),
+        ({"base": "raw", "new": "M=9"}, "M"),
+    ],
+)
+def test_sides_that_are_not_there_are_refused_before_any_work(tmp_path, gate, message):
+    with pytest.raises(ConfigError, match=message) as refused:
+        run({**CONFIG, "gate": gate}, out=tmp_path)
+    assert "config: gate (" in str(refused.value)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_environment_without_python_is_refused_before_any_work(tmp_path):
+    index = [{"kind": "hnswlib", "environment": "next"}]
+    with pytest.raises(ConfigError, match=r"environment\.next"):
+        run({**CONFIG, "index": index}, out=tmp_path)
+    gone = {"next": {"python": str(tmp_path / "gone")}}
+    with pytest.raises(ConfigError, match=r"environment\.next\.python") as refused:
+        run({**CONFIG, "index": index, "environment": gone}, out=tmp_path)
+    assert "no such file" in str(refused.value)
+    assert "python3 -m venv" in str(refused.value)
+
+
+def test_a_budget_ends_the_rounds_and_says_so(tmp_path):
+    done = run({**CONFIG, "measure": {"rounds": 500, "budget": 1e-3}}, out=tmp_path)
+    assert done.info["rounds"]["played"] == 1
+    assert done.info["rounds"]["budget_ended"]
+    assert [notice.text for notice in done.notices if notice.code == "budget-spent"] == [
+        "the budget of 0.001 s ended the rounds after 1"
+    ]
+    assert measured(done) == EVERYTHING

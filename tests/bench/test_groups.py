@@ -13,10 +13,13 @@ BUILDS = make_plan(parse_config(CONFIG)).builds
 N_ITEMS, N_DIMS = 1_000_000, 100
 
 
-def kinds(free_bytes):
-    groups = in_groups(BUILDS, N_ITEMS, N_DIMS, free_bytes)
-    assert [build for group in groups for build in group] == list(BUILDS)
-    return [[build.kind for build in group] for group in groups]
+SIZES = [expected_bytes(build, N_ITEMS, N_DIMS) for build in BUILDS]
+
+
+def kinds(free_bytes, copies=1):
+    groups = in_groups(SIZES, free_bytes, copies=copies)
+    assert [position for group in groups for position in group] == list(range(len(BUILDS)))
+    return [[BUILDS[position].kind for position in group] for group in groups]
 
 
 def test_what_an_index_is_expected_to_hold():
@@ -38,20 +41,27 @@ def test_groups_are_filled_in_order():
     assert kinds(4 * each) == [["exact", "numpy"], ["sklearn"], ["hnswlib"], ["hnswlib"]]
 
 
+def test_a_control_takes_the_place_of_another():
+    each = expected_bytes(BUILDS[0], N_ITEMS, N_DIMS)
+    assert kinds(4 * each, copies=2) == [["exact"], ["numpy"], ["sklearn"], ["hnswlib"], ["hnswlib"]]
+    assert kinds(6 * each, copies=2)[0] == ["exact", "numpy"]
+
+
 def test_an_index_that_fits_nowhere_is_tried_alone():
     assert kinds(0) == [["exact"], ["numpy"], ["sklearn"], ["hnswlib"], ["hnswlib"]]
 
 
 def test_nothing_to_part():
-    assert in_groups([], 10, 10, 100) == []
+    assert in_groups([], 100) == []
 
 
 def test_the_notice_names_the_groups():
-    free = 4 * expected_bytes(BUILDS[0], N_ITEMS, N_DIMS)
-    notice = groups_notice(in_groups(BUILDS, N_ITEMS, N_DIMS, free), free)
+    free = 4 * SIZES[0]
+    notice = groups_notice([[BUILDS[i] for i in group] for group in in_groups(SIZES, free)], free)
     assert notice.code == "timed-in-groups"
-    assert notice.text.startswith("raw: 4.5 GB of memory are free")
+    assert notice.text.startswith("4.5 GB of memory are free")
     assert "4 groups" in notice.text
     assert notice.text.endswith(
-        "exact and numpy; sklearn; hnswlib M=8, ef_construction=200; hnswlib M=64, ef_construction=200"
+        "raw in exact and raw in numpy; raw in sklearn; raw in hnswlib M=8, ef_construction=200; "
+        "raw in hnswlib M=64, ef_construction=200"
     )

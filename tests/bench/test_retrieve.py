@@ -7,7 +7,7 @@ from idxbench.bench.embed import embed
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import make_plan
 from idxbench.bench.progress import Silent
-from idxbench.bench.retrieve import Reference, build_rows, cell_results, make_job, measure_strategy
+from idxbench.bench.retrieve import Reference, Timed, build_rows, cell_result, make_job, measure_strategy
 from idxbench.bench.truths import TruthSource
 from idxbench.config.load import parse_config
 from idxbench.data.dataset import Dataset
@@ -73,12 +73,21 @@ def test_recall_is_what_the_definition_says(tmp_path, similarity, kind, k):
     heads = np.concatenate([task.neighbors.ids, own.neighbors.ids], axis=1)
     ranking = check_ranking(exact, embedded.exact, queries, mapped_queries, heads, 0)
     strategy = measure_strategy(embedded, own, reference, ranking, config)
-    with Child(make_job(plan.builds[0], embedded, config, 2, tmp_path / "build"), tmp_path / "build") as child:
-        result = child.build(lambda n: None)
-        child.turn(0)
-        timings = child.finish()
-    (cell,) = cell_results(plan.builds[0], timings, strategy, reference, config)
-    found = timings[0].ids
+    build = plan.builds[0]
+
+    def child(mode):
+        folder = tmp_path / mode
+        folder.mkdir()
+        return Child(make_job(build, embedded, config, 2, folder, tmp_path / "index", mode), folder)
+
+    with child("build") as building:
+        result = building.build(lambda n: None)
+    with child("load") as loaded:
+        loaded.load()
+        (answers,) = loaded.answers()
+    timed = Timed(answers.ids, answers.n_short, (), ())
+    cell = cell_result(build, build.searches[0], timed, strategy, reference, config)
+    found = answers.ids
 
     # A zero query finds every item as good as any other under dot and cosine: it is left out.
     asked = np.any(queries, axis=1) | (similarity == "l2")

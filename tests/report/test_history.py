@@ -60,7 +60,7 @@ def test_the_table(tmp_path):
     assert first.split()[:4] == ["s00", "ef", "40", "latency_p50"]
     assert first.rstrip().endswith("confirmed")
     assert "release [1.0]" in " ".join(text.split())
-    for word in ("last 10", "pin", "best", "noise", "oldest left", "+ being worse"):
+    for word in ("last 10", "pin", "best", "noise", "oldest left", "+ is worse"):
         assert word in " ".join(text.split())
     assert "1. confirmed: s00 ef 40 latency_p50: 1.2" in text
     assert "idxbench history accept metric=latency_p50 'strategy=s00' --reason TEXT --machine box" in text

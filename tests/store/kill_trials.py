@@ -68,8 +68,9 @@ supervised = true
 
 KEY = ("task", "strategy", "similarity", "index", "build", "search", "k", "metric", "reference")
 # What the machine decides, and not the data.
-OF_THE_MACHINE = ("latency", "qps", "response", "time", "memory_peak", "batch_threads")
-OF_THE_SESSION = ("started", "seconds", "sessions", "environment")
+OF_THE_MACHINE = ("latency", "qps", "response", "time", "memory_peak", "batch_threads", "control")
+OF_THE_SESSION = ("started", "seconds", "sessions", "environment", "rounds")
+OF_THE_NIGHT = ("disturbed", "unstable")
 
 
 @dataclass
@@ -127,6 +128,7 @@ def settled(run: Path) -> dict:
 
 def told(run: Path) -> dict:
     info = json.loads((run / "run.json").read_text(encoding="utf-8"))
+    info["warnings"] = [one for one in info["warnings"] if one["code"] not in OF_THE_NIGHT]
     return {key: value for key, value in info.items() if key not in OF_THE_SESSION}
 
 

@@ -90,7 +90,8 @@ def _recall_speed(run: Run, figures: Figures, cells: Sequence[Measurement], deci
         "Up and to the right is better. One point per search; a line joins the searches of one index, from the "
         f"smallest ef to the largest. QPS: all queries at once, queries per second on {_threads(run)} (log axis). "
         "Whiskers: 95 % interval of recall over queries. The grey band is the Pareto front: nothing measured beats it "
-        "in both. Dashed: the recall to reach; ringed: what was decided for.",
+        "in both. Dashed: the recall to reach; ringed: what was decided for. Spread out, each further nine has the "
+        "same room, and what is beyond .9999 stands there.",
         columns,
         tuple(rows),
         {

@@ -166,6 +166,23 @@ def test_arrow_keys_step_through_the_points(visit):
     one.page.keyboard.press("ArrowDown")
     one.page.keyboard.press("ArrowDown")
     assert "metric loss .000" in one.page.inner_text("#losses [aria-live]")
+    one.page.keyboard.press("ArrowDown")
+    said = one.page.inner_text("#losses [aria-live]")
+    assert NASTY[1] in said
+    assert "M=8" in said
+    assert "metric loss .037" in said
+
+
+def test_bars_are_as_long_as_the_records_say(visit, run):
+    one = visit()
+    one.page.locator("#costs").scroll_into_view_if_needed()
+    one.page.wait_for_selector("#costs .plot svg")
+    drawn = one.page.evaluate(
+        """() => echarts.getInstanceByDom(document.querySelector("#costs .plot")).getOption().series
+            .filter((one) => one.type === "bar" && one.data.length).map((one) => one.data)"""
+    )
+    measured = [[row.value for row in run.measurements if row.metric == name] for name in ("build_time", "index_bytes")]
+    assert drawn[:2] == [pytest.approx(values, rel=1e-5) for values in measured]
 
 
 def test_the_theme_is_toggled_by_keyboard(visit):
