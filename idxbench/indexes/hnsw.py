@@ -87,7 +87,7 @@ class HnswIndex:
             if SHORT not in str(error):
                 raise
             return self._search_halves(prepared, k, threads)
-        return Found(ids.astype(np.int64), 0)
+        return Found(ids.view(np.int64), 0)
 
     def _search_halves(self, prepared: NDArray[np.float32], k: int, threads: int) -> Found:
         if len(prepared) == 1:

@@ -56,6 +56,8 @@ def read_samples(folder: Path) -> Iterator[CellSamples]:
                 arrays = {name.partition("/")[2]: file[name] for name in names.get(str(position), ())}
                 yield CellSamples(strategy, index, build, search, arrays)
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        torn = "a torn file, or one of another kind"
+        found = error.strerror or torn if isinstance(error, OSError) else torn
         raise ResultError(
-            Problem(str(path), f"a readable {FILE}", str(error), "remove it to read the run without its samples")
+            Problem(str(path), f"a readable {FILE}", found, "remove it to read the run without its samples")
         ) from None

@@ -134,7 +134,7 @@ class TimedSearches:
         tools.rest()
         if compiled:
             raise CompiledWhileTimedError(
-                f"{compiled} kernels were compiled while the search {dict(self._searches[s])} was timed, so its time "
+                f"kernels were compiled ({compiled}) while the search {dict(self._searches[s])} was timed, so its time "
                 "is the compiler's: the warm-up does not cover what is timed, which is a bug of idxbench"
             )
         return Turn(

@@ -309,6 +309,17 @@ def test_threads_of_blas_are_given_back_by_the_last_that_holds_them():
         library.set_num_threads(count)
 
 
+def test_the_threshold_of_faiss_is_given_back_by_the_last_that_holds_it():
+    import faiss
+
+    index, before = make_index("faiss-flat", {}, "dot"), counts()
+    with index._settings(1, 77):
+        with index._settings(1, 77):
+            pass
+        assert faiss.cvar.distance_compute_blas_threshold == 77
+    assert counts() == before
+
+
 def test_every_kind_names_its_library_and_version():
     for kind in EXACT:
         make_index(kind, {}, "dot")  # which imports it

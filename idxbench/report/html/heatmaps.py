@@ -38,8 +38,10 @@ def heatmap_pictures(folder: Path) -> Iterator[Picture]:
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             yield _picture({name: file[name] for name in file.files})
     except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
+        torn = "a torn file, or one of another kind"
+        found = error.strerror or torn if isinstance(error, OSError) else torn
         raise ResultError(
-            Problem(str(path), f"a readable {FILE}", str(error), "remove it to read the run without its heatmaps")
+            Problem(str(path), f"a readable {FILE}", found, "remove it to read the run without its heatmaps")
         ) from None
 
 

@@ -16,7 +16,7 @@ from idxbench.report.items import cluster_table, similar_table
 from idxbench.report.lookup import Figures
 from idxbench.report.probes import probe_tables
 from idxbench.report.recovery import recovery_table
-from idxbench.report.retrieve import cells_table, indexes_table, strategies_table, tails_table
+from idxbench.report.retrieve import cells_table, indexes_table, speeds_table, strategies_table, tails_table
 from idxbench.report.style import significant
 from idxbench.report.validation import validation_table, verdict_line
 from idxbench.report.verdict import decision_lines
@@ -111,7 +111,11 @@ def _sections(run: Run, decisions: Sequence[Decision]) -> Iterator[Section]:
     asked = run.info["config"]["k"]
     if Figures(run, "retrieve").rows:
         tables = [strategies_table(run), *(cells_table(run, k) for k in asked), indexes_table(run)]
-        tails = html_tables((tails_table(run, k) for k in asked), folded=True)
+        queued = any(row.metric == "response_p50" for row in run.measurements)
+        tails = (
+            *html_tables([speeds_table(run)], folded=not queued),
+            *html_tables((tails_table(run, k) for k in asked), folded=True),
+        )
         pictures = (*retrieve_pictures(run, decisions), *sample_pictures(run, decisions))
         yield Section("retrieve", "Retrieve", pictures, (*html_tables(tables), *tails))
     tables = [similar_table(run)] if Figures(run, "similar").rows else []

@@ -6,7 +6,8 @@ from typing import Literal
 from idxbench.verdicts.changes import Cell
 
 State = Literal["candidate", "confirmed"]
-# What an alarm rests on: one night; two nights of three; two runs of one night; a change point.
+# What an alarm rests on: one night; two nights of three, or all where bad nights are usual; two runs of one night; a
+# change point.
 Basis = Literal["night", "nights", "rerun", "step"]
 
 

@@ -50,4 +50,4 @@ def _seen(basis: Basis, beyond: str, n: int) -> str:
         return f"one night, beyond the {beyond} that nights differ by"
     if basis == "rerun":
         return f"two runs of one night, beyond the {beyond} that nights differ by"
-    return f"2 of the last 3 nights, beyond the {beyond} that nights differ by"
+    return f"again within 3 nights, beyond the {beyond} that nights differ by"

@@ -49,6 +49,7 @@ def test_the_page_has_its_parts_in_order(run):
     titles = [table.title for table in page.sections[0].tables]
     assert titles[:2] == ["Strategies: exact search, no index", "Retrieve: top 10, hnswlib"]
     assert [table.title for table in page.sections[0].tables if table.folded] == [
+        "Speed: hnswlib",
         "Retrieve: worst queries, top 10, hnswlib",
         "Retrieve: worst queries, top 20, hnswlib",
     ]

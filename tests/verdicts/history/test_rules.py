@@ -111,6 +111,15 @@ def test_a_bad_night_in_the_past_hides_nothing():
     assert state(0.0, 0.0, 0.12, before=before) == ("candidate", "night")
 
 
+def test_where_bad_nights_are_usual_two_are_not_enough():
+    before = QUIET.copy()
+    before[3] = 0.4
+    assert state(0.0, 0.12, 0.12, before=before) == ("confirmed", "nights")
+    before[11] = 0.4
+    assert state(0.0, 0.12, 0.12, before=before) == ("candidate", "night")
+    assert state(0.12, 0.12, 0.12, before=before) == ("confirmed", "nights")
+
+
 def test_only_the_last_nights_count():
     assert found(*np.zeros(60), 0.1, before=10 * np.random.default_rng(0).normal(size=30)).state == "candidate"
 

@@ -30,7 +30,7 @@ const Bars = (() => {
     const lines = categories(picture, rows);
     const place = layout(picture, rows, size.width);
     const longest = Math.max(4, ...lines.map((line) => line.name.length));
-    const names = Math.round(Math.min(longest * 6.6 + 12, size.width * (place.columns === 1 ? 0.4 : 0.3)));
+    const names = Math.round(Math.min(longest * 6.6 + 12, size.width * (size.width < 480 ? 0.48 : place.columns === 1 ? 0.4 : 0.3)));
     const room = (size.width - names - 8) / place.columns;
     const option = { grid: [], xAxis: [], yAxis: [], series: [] };
     const index = [];
