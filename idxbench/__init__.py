@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from idxbench.version import __version__
 
 if TYPE_CHECKING:
-    from idxbench.bench.api import run
+    from idxbench.api import run
     from idxbench.linalg.moments import second_moment
     from idxbench.measures.kmeans import kmeans
     from idxbench.records import Run, load_run
@@ -26,7 +26,7 @@ _HOMES = {
     "exact_topk": "idxbench.truth.exact",
     "kmeans": "idxbench.measures.kmeans",
     "load_run": "idxbench.records",
-    "run": "idxbench.bench.api",
+    "run": "idxbench.api",
     "second_moment": "idxbench.linalg.moments",
     "similarity": "idxbench.truth.similarity",
     "transform": "idxbench.strategies.catalogue",

@@ -13,6 +13,7 @@ PACKAGE = Path(idxbench.__file__).parent
 ROOMS = [
     "__main__",
     "cli",
+    "api",
     "report",
     "verdicts",
     "bench",

@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from idxbench.cli.stop import stop_as_after_ctrl_c
+from idxbench.cli.targets import check_new_file
 from idxbench.errors import ConfigError, Problem
 
 if TYPE_CHECKING:
     from idxbench.bench.trainings_files import TrainingsRequest
 
-_OF_RUNS = ("n_runs", "policy", "markdown", "everything")
+_OF_RUNS = ("n_runs", "policy", "markdown", "everything", "html", "force")
 _OF_BOTH = ("base", "new", "more", "as_json")
 
 
@@ -38,6 +39,10 @@ def command(
     everything: Annotated[bool, typer.Option("--all", help="Print every figure, and the Pareto fronts.")] = False,
     markdown: Annotated[bool, typer.Option("--markdown", help="Print Markdown.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write one page, for a browser without network.", metavar="FILE")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
     base_queries: Annotated[
         Path | None,
         typer.Option(help="Query vectors of BASE: without them only raw neighbours.", metavar="FILE"),
@@ -96,7 +101,9 @@ def command(
     paths = [str(path) for path in (base, new, *(more or ()))]
     if are_runs(paths):
         _refuse(context, [name for name in context.params if name not in (*_OF_RUNS, *_OF_BOTH)], "runs")
-        return _compare_runs(paths, n_runs, policy, everything=everything, markdown=markdown, as_json=as_json)
+        if html is not None:
+            check_new_file("--html", html, force=force)
+        return _compare_runs(paths, n_runs, policy, html, everything=everything, markdown=markdown, as_json=as_json)
     _refuse(context, [*_OF_RUNS, "more"], "files of vectors")
     from idxbench.bench.trainings_files import TrainingFiles, TrainingsRequest
 
@@ -130,7 +137,14 @@ def _refuse(context: typer.Context, names: list[str], kind: str) -> None:
 
 
 def _compare_runs(
-    paths: list[str], n_runs: int, policy: Path | None, *, everything: bool, markdown: bool, as_json: bool
+    paths: list[str],
+    n_runs: int,
+    policy: Path | None,
+    html: Path | None,
+    *,
+    everything: bool,
+    markdown: bool,
+    as_json: bool,
 ) -> int:
     from idxbench.config.policy_file import load_policy
     from idxbench.report.compare import show_comparisons
@@ -155,6 +169,11 @@ def _compare_runs(
         typer.echo(comparisons_markdown(comparisons, everything=everything), nl=False)
     else:
         show_comparisons(comparisons, level=judged.level, everything=everything)
+    if html is not None:
+        from idxbench.report.html.compare_page import write_comparison_page
+
+        write_comparison_page(comparisons, html, level=judged.level)
+        typer.echo(f"Written to {html}", err=True)
     return 0
 
 

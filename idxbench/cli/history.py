@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from idxbench.cli.targets import check_new_file
+
 if TYPE_CHECKING:
     from idxbench.store.history import History, HistoryRow
 
@@ -72,6 +74,10 @@ def show(
     ascii_only: Annotated[bool, typer.Option("--ascii", help="Draw with ASCII only.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a line per figure and night.")] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Also write one page, for a browser without network.", metavar="FILE")
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite FILE.")] = False,
 ) -> int:
     """Show what changed, worst first: a table per machine and config.
 
@@ -84,6 +90,8 @@ def show(
 
     if as_json and as_csv:
         raise ConfigError(Problem("--json", "one of --json and --csv", "both"))
+    if html is not None:
+        check_new_file("--html", html, force=force)
     words = [f"{key}={value}" for key, value in (("metric", metric), ("strategy", strategy)) if value]
     known = [_read(history, name) for name in _machines(history, machine)]
     check_words(words, {(row.name, cell_of(row)) for one in known for row in one.rows}, "--metric, --strategy")
@@ -95,6 +103,11 @@ def show(
         sys.stdout.write(history_csv(views))
     else:
         show_history(views, notices, last=last, rows=rows, plain=ascii_only)
+    if html is not None:
+        from idxbench.report.html.history_page import write_history_page
+
+        write_history_page(views, html, notices=notices)
+        typer.echo(f"Written to {html}", err=True)
     return 0
 
 

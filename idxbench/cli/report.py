@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from idxbench.cli.targets import check_new_file
+
 
 def command(
     run: Annotated[Path, typer.Argument(help="A run directory, or a parent: its newest finished run.", metavar="RUN")],
@@ -22,7 +24,7 @@ def command(
     from idxbench.verdicts.decision import decide
 
     if html is not None:
-        _check(html, force=force)
+        check_new_file("--html", html, force=force)
     loaded = load_run(run)
     decisions = decide(loaded)
     if html is None:
@@ -35,18 +37,3 @@ def command(
     write_run_page(loaded, decisions, html)
     typer.echo(f"Written to {html}")
     return 0
-
-
-def _check(target: Path, *, force: bool) -> None:
-    """Refuse what would be overwritten, or could not be written, before anything is read."""
-    from idxbench.errors import ConfigError, Problem
-
-    problem = None
-    if target.is_dir():
-        problem = Problem(f"--html {target}", "a file", "a folder", "name a file in it, such as report.html")
-    elif target.exists() and not force:
-        problem = Problem(f"--html {target}", "a new file", "one that exists", "--force overwrites it")
-    elif not target.parent.is_dir():
-        problem = Problem(f"--html {target}", "a folder that exists", f"no folder {target.parent}", "make it first")
-    if problem is not None:
-        raise ConfigError([problem])

@@ -48,14 +48,15 @@ def command(
     """Measure strategies and indexes, print, decide.
 
     Validates, computes exact truth, builds and queries every index, and says which one to serve. Writes a run
-    directory under results/NAME/ and prints its tables; 'idxbench report' prints them again.
+    directory under results/NAME/ and prints its tables; 'idxbench report' prints them again. The report.html in it
+    holds them with pictures, for a browser without network.
     Progress goes to standard error.
 
     Every finished step is on disk before the next begins: a run that was interrupted (Ctrl-C exits with code 130),
     killed, or stopped by a full disk goes on with --resume. What failed is tried again. One process at a time writes
     a run directory.
     """
-    from idxbench.bench.api import make_request
+    from idxbench.api import draw, make_request
 
     request = make_request(config, out=out, threads=threads, only=only or (), resume=resume, budget=budget)
     if plan:
@@ -70,20 +71,9 @@ def command(
     path, code = execute(request, Bars(), lambda text: typer.echo(text, err=True))
     run = load_run(path)
     show_run(run, decide(run), everything=everything)
-    if (path / "heatmaps.npz").is_file():
-        _draw(path)
+    # Once the tables are there, whatever becomes of the pictures.
+    draw(run)
     return code
-
-
-def _draw(path: Path) -> None:
-    """Draw what the recover task left, once the tables are there whatever becomes of the picture."""
-    from idxbench.report.heatmaps import PICTURE, draw_heatmaps
-    from idxbench.store.files import unwritable
-
-    try:
-        draw_heatmaps(path / "heatmaps.npz", path / PICTURE)
-    except OSError as error:
-        raise unwritable(path, error) from None
 
 
 def _print_plan(request: "Request") -> int:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from idxbench.bench import items_job, probes, recover, runner, validate
-from idxbench.bench.api import run
+from idxbench.api import run
 from idxbench.errors import DataError, ResultError
 from idxbench.records import load_run
 from idxbench.store.rundir import RunDirectory

@@ -23,6 +23,9 @@ from idxbench.report.verdict import decision_lines
 from idxbench.verdicts.decision import Decision
 from idxbench.verdicts.validation import judge
 
+# Its name in a run directory.
+PAGE = "report.html"
+
 
 def write_run_page(run: Run, decisions: Sequence[Decision], path: Path) -> None:
     """Write the page of a run.

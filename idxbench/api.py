@@ -53,7 +53,31 @@ def run(
     """
     request = make_request(config, out=out, threads=threads, only=only, resume=resume)
     path, _ = execute(request, progress)
-    return load_run(path)
+    done = load_run(path)
+    draw(done)
+    return done
+
+
+def draw(run: Run) -> None:
+    """Write the pictures of a run into its directory: ``report.html``, and ``heatmaps.png`` where there are heatmaps.
+
+    Raises
+    ------
+    ResultError
+        They can't be written. The run is whole without them.
+    """
+    from idxbench.report.heatmaps import PICTURE, draw_heatmaps
+    from idxbench.report.html.run_page import PAGE, write_run_page
+    from idxbench.store.files import unwritable
+    from idxbench.verdicts.decision import decide
+
+    write_run_page(run, decide(run), run.path / PAGE)
+    heatmaps = run.path / "heatmaps.npz"
+    if heatmaps.is_file():
+        try:
+            draw_heatmaps(heatmaps, run.path / PICTURE)
+        except OSError as error:
+            raise unwritable(run.path, error) from None
 
 
 def _plain(value: Any) -> Any:
