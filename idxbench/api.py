@@ -59,7 +59,7 @@ def run(
 
 
 def draw(run: Run) -> None:
-    """Write the pictures of a run into its directory: ``report.html``, and ``heatmaps.png`` where there are heatmaps.
+    """Write the pictures of a run into its directory: ``report.html``, and ``heatmaps.png`` where ``[recover]`` asked.
 
     Raises
     ------
@@ -73,7 +73,7 @@ def draw(run: Run) -> None:
 
     write_run_page(run, decide(run), run.path / PAGE)
     heatmaps = run.path / "heatmaps.npz"
-    if heatmaps.is_file():
+    if (run.info["config"]["recover"] or {}).get("heatmaps") and heatmaps.is_file():
         try:
             draw_heatmaps(heatmaps, run.path / PICTURE)
         except OSError as error:

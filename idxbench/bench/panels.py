@@ -1,4 +1,4 @@
-"""Cosines between items, sorted by their true class: the figures behind the picture of the recover task."""
+"""Cosines between items, sorted by their class: the figures behind the heatmaps of labelled data."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -29,12 +29,18 @@ class Panels:
     spaces
         The strategies.
     seed
-        Draws the items shown where there are more than 1,000.
+        Draws the items shown where there are more than ``most``.
+    most
+        Items shown.
+    every
+        Takes all strategies, also those that compare by something else: what cosine would make of their vectors.
     """
 
-    def __init__(self, asked: Recover, spaces: Sequence[Space], seed: int) -> None:
-        self.asked, self.seed = asked, seed
-        self.spaces = tuple(space for space in spaces if space.similarity == "cosine")
+    def __init__(
+        self, asked: Recover, spaces: Sequence[Space], seed: int, *, most: int = MOST_ITEMS, every: bool = False
+    ) -> None:
+        self.asked, self.seed, self._most = asked, seed, most
+        self.spaces = tuple(space for space in spaces if every or space.similarity == "cosine")
         self._rows: NDArray[np.int64] | None = None
         self._codes: NDArray[np.int64] = np.empty(0, np.int64)
         self._order = ""
@@ -55,7 +61,7 @@ class Panels:
             return
         if self._rows is None:
             codes, self._names = labels.codes, labels.names
-            rows = sample_labelled(codes, MOST_ITEMS, self.seed)
+            rows = sample_labelled(codes, self._most, self.seed)
             # By class, then popular items first; where popularity is not known, by id.
             order = np.zeros(len(codes)) if popularity is None else -popularity
             self._order = "then by id" if popularity is None else "popular items first"

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +16,11 @@ from idxbench.bench.plan import Build
 from idxbench.bench.truths import Truth
 from idxbench.config.schema import Config
 from idxbench.data.dataset import Dataset
+from idxbench.linalg.norms import norms
 from idxbench.measures.intervals import Estimate, mean_interval, median_interval
 from idxbench.measures.ranking import RankingCheck
 from idxbench.measures.recall import recall_at_labels, recall_per_query, summary
+from idxbench.measures.strata import found_by_part, norm_parts
 from idxbench.records import Measurement, compact_json
 from idxbench.store.round_rows import ROUND_METRICS, RoundRow
 from idxbench.timing.child import BuildResult
@@ -46,6 +49,11 @@ class Reference:
         if self.exact.mapping.by_distance:
             return np.zeros(len(self.queries), bool)
         return np.asarray(~np.any(self.queries, axis=1))
+
+    @cached_property
+    def norm_parts(self) -> NDArray[np.int8]:
+        """The tenth, by norm, that each item belongs to."""
+        return norm_parts(norms(np.asarray(self.dataset.items)))
 
     def recalls(self, ids: NDArray[np.int64], depths: Sequence[int]) -> dict[int, NDArray[np.float64]]:
         """Return each query's recall of found ids at every depth; NaN for pointless queries."""
@@ -245,6 +253,8 @@ def cell_result(
         if labelled is not None:
             graded["labels"] = labelled
         rows += _recall_rows(where.at(k), graded, strategy.overlap[k], config, samples)
+        truth_ids = reference.truth.neighbors.ids[:, :k]
+        samples[f"found_by_norm@{k}"] = found_by_part(timed.ids[:, :k], truth_ids, reference.norm_parts)
     rows += _time_rows(where.at(max(config.k)), timed)
     deepest = own[max(config.k)]
     found = float(np.nanmean(deepest)) if np.isfinite(deepest).any() else math.nan

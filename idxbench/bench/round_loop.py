@@ -265,6 +265,7 @@ class RoundLoop:
             *(arrived.p50_s, arrived.p95_s, arrived.p99_s),
             turn.reading.pressure,
             turn.reading.steal,
+            turn.reading.others,
             turn.reading.switches,
             flagged,
         )
@@ -284,6 +285,7 @@ def over(readings: Sequence[Reading]) -> Reading:
         sum(one.pressure * one.wall_s for one in readings) / wall_s,
         sum(one.steal * one.wall_s for one in readings) / wall_s,
         sum(one.switches for one in readings),
+        sum(one.others * one.wall_s for one in readings) / wall_s,
     )
 
 

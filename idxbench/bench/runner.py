@@ -17,6 +17,7 @@ from idxbench.bench.identity import check_data, check_files, identify_units, ide
 from idxbench.bench.inputs import Inputs, load_inputs
 from idxbench.bench.items_job import compare_items
 from idxbench.bench.plan import Plan, check_extras, make_plan
+from idxbench.bench.portrait import portray
 from idxbench.bench.probes import check_probes, run_probes
 from idxbench.bench.progress import Progress, Silent
 from idxbench.bench.recover import recover
@@ -226,6 +227,7 @@ def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None) ->
     if not spaces:
         raise DataError([Problem("strategies", "one that fits the data", "none: " + session.failures[0].reason)])
     session.once({"kind": "run"}, lambda: Finding([Where("run").value("compile_time", compile_s, "s")]))
+    portray(session, inputs, spaces)
     reference = retrieve(session, inputs, plan, spaces) if "retrieve" in plan.tasks else None
     if reference is None:
         cut = [rank_notice(embedded, int(inputs.items.shape[1]), None) for embedded in spaces]

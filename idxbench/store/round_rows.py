@@ -50,6 +50,8 @@ class RoundRow:
     pressure, steal
         Shares of the turn's time in which some task waited for a processor, and in which the hypervisor gave ours
         to others.
+    others
+        How many processors other processes used meanwhile.
     switches
         How often the process lost its processor.
     flagged
@@ -76,6 +78,7 @@ class RoundRow:
     response_p99: float
     pressure: float
     steal: float
+    others: float
     switches: int
     flagged: bool
 

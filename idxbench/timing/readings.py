@@ -12,9 +12,11 @@ _STAT = Path("/proc/stat")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
 # Measured turns of .07 to .3 s on 2 cores, 80 each of hnswlib and of exact search. With nothing else running pressure
-# was .03 to .16, since batches and client threads fill both cores themselves. Beside one process that never
-# sleeps it was .21 to .66 (median .25 to .33), and batches took 1.5 to 2 times as long; beside two, .5 to .99.
-MOST_PRESSURE = 0.2
+# was .03 to .16, since batches and client threads fill both cores themselves (and .10 to .32 over 160 rounds of a run of
+# five indexes). Beside one process that never sleeps it was .21 to .66 (median .25 to .33), and batches took 1.5 to 2
+# times as long; beside two, .5 to .99. So pressure alone can't tell others from our own threads: others must also have
+# used a processor. Over rounds that was .00 to .04 of one with nothing else running.
+MOST_PRESSURE, MOST_OTHERS = 0.2, 0.15
 # No steal was to be had on that machine (0 in all of those turns), so this is what would hide a slowdown of 5 %.
 MOST_STEAL = 0.05
 
@@ -33,12 +35,16 @@ class Reading:
         Share of the time of all processors that the hypervisor gave to others; NaN where the kernel does not say.
     switches
         How often this process, all of its threads, lost its processor to another.
+    others
+        How many processors' time all other processes used, in steps of 10 ms over the length; NaN where the kernel
+        does not say.
     """
 
     wall_s: float
     pressure: float
     steal: float
     switches: int
+    others: float = math.nan
 
 
 @dataclass(frozen=True)
@@ -55,21 +61,26 @@ class Mark:
         Mean over processors of the seconds stolen since then, in steps of 10 ms over their number, or NaN.
     switches
         Involuntary context switches of this process.
+    others_s
+        Seconds that processors have worked for other processes since then, added up, or NaN.
     """
 
     wall_s: float
     waited_s: float
     stolen_s: float
     switches: int
+    others_s: float = math.nan
 
 
 def mark() -> Mark:
     """Read the counters; some 50 us."""
+    used, stat = resource.getrusage(resource.RUSAGE_SELF), _text(_STAT)
     return Mark(
         time.perf_counter(),
         _waited_s(_text(_PRESSURE)),
-        _stolen_s(_text(_STAT)),
-        resource.getrusage(resource.RUSAGE_SELF).ru_nivcsw,
+        _stolen_s(stat),
+        used.ru_nivcsw,
+        _worked_s(stat) - used.ru_utime - used.ru_stime,
     )
 
 
@@ -83,15 +94,19 @@ def between(start: Mark, end: Mark) -> Reading:
         (end.waited_s - start.waited_s) / wall,
         (end.stolen_s - start.stolen_s) / wall,
         end.switches - start.switches,
+        # The kernel counts a whole tick for whom it finds working: over a short stretch ours may come out as more.
+        max(0.0, (end.others_s - start.others_s) / wall),
     )
 
 
 def disturbed(reading: Reading) -> bool:
     """Tell whether a stretch should be measured again; what the kernel does not say is taken for quiet.
 
-    Switches do not count: threads that fill all cores lose some, however quiet the machine.
+    Switches do not count: threads that fill all cores lose some, however quiet the machine. Nor does waiting for a
+    processor that only our own threads had.
     """
-    return reading.pressure > MOST_PRESSURE or reading.steal - _tick(reading.wall_s) > MOST_STEAL
+    waited = reading.pressure > MOST_PRESSURE and not reading.others <= MOST_OTHERS
+    return waited or reading.steal - _tick(reading.wall_s) > MOST_STEAL
 
 
 def _tick(wall_s: float) -> float:
@@ -120,3 +135,12 @@ def _stolen_s(stat: str) -> float:
     if len(processors) < 2 or len(processors[0]) < 9:
         return math.nan
     return int(processors[0][8]) / TICKS_PER_S / (len(processors) - 1)
+
+
+def _worked_s(stat: str) -> float:
+    """Parse ``/proc/stat``: user, nice, system and the two of interrupts, of all processors, in ticks."""
+    for line in stat.splitlines():
+        if line.startswith("cpu "):
+            figures = [int(word) for word in line.split()[1:]]
+            return sum(figures[:3] + figures[5:7]) / TICKS_PER_S
+    return math.nan

@@ -6,8 +6,8 @@ import signal
 
 import pytest
 
-from idxbench.bench import arms, builds, round_loop
 from idxbench.api import run
+from idxbench.bench import arms, builds, round_loop
 from idxbench.bench.round_loop import turn_order
 from idxbench.errors import ConfigError
 from idxbench.store.round_rows import read_rounds

@@ -7,8 +7,8 @@ import shutil
 import numpy as np
 import pytest
 
-from idxbench.bench import items_job, probes, recover, runner, validate
 from idxbench.api import run
+from idxbench.bench import items_job, probes, recover, runner, validate
 from idxbench.errors import DataError, ResultError
 from idxbench.records import load_run
 from idxbench.store.rundir import RunDirectory

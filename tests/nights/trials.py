@@ -30,7 +30,7 @@ def config(*, rounds: int, budget: float, pythons: dict[str, Path]) -> dict:
         "name": "trials",
         "threads": 2,
         "tasks": ["retrieve"],
-        "data": {"source": "gaussian", "n_items": 20_000, "n_queries": 500, "n_dims": 64, "norm_spread": 0.3},
+        "data": {"source": "gaussian", "n_items": 10_000, "n_queries": 400, "n_dims": 64, "norm_spread": 0.3},
         "strategy": [{"transform": "raw", "similarity": "dot"}],
         "index": [index | {"environment": name} for name in pythons],
         "environment": {name: {"python": str(path)} for name, path in pythons.items()},
@@ -52,19 +52,16 @@ def gated(run: Path, name: str, out: Path) -> tuple[int, list[dict]]:
     return code, json.loads((out / "verdict.json").read_text(encoding="utf-8"))["changes"]
 
 
-def measure(cell: dict) -> str:
-    """Name a metric as policies do."""
-    return f"{cell['metric']}@{cell['reference']}" if cell["reference"] else cell["metric"]
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--trials", type=int, default=40)
-    parser.add_argument("--rounds", type=int, default=160)
+    parser.add_argument("--rounds", type=int, default=80)
     parser.add_argument("--budget", type=float, default=180.0)
+    parser.add_argument("--planted", nargs="*", choices=list(PLANTED)[1:], default=list(PLANTED)[1:])
     parser.add_argument("--out", type=Path, required=True)
     given = parser.parse_args()
-    pythons = {name: planted_python(given.out / "pythons" / name, **planted) for name, planted in PLANTED.items()}
+    names = [BASE, *given.planted]
+    pythons = {name: planted_python(given.out / "pythons" / name, **PLANTED[name]) for name in names}
     path = given.out / "trials.toml"
     path.write_text(tomli_w.dumps(config(rounds=given.rounds, budget=given.budget, pythons=pythons)), encoding="utf-8")
     counts: dict[tuple[str, str], collections.Counter[str]] = collections.defaultdict(collections.Counter)
@@ -73,14 +70,12 @@ def main() -> None:
         run = one_run(path, given.out / "runs")
         seconds = time.perf_counter() - start
         told = []
-        for name in PLANTED:
-            if name == BASE:
-                continue
+        for name in given.planted:
             code, changes = gated(run, name, given.out / "gates" / f"{trial}-{name}")
             counts[name, "exit code"][str(code)] += 1
             for change in changes:
                 if change["gated"]:
-                    counts[name, measure(change["cell"])][change["verdict"]] += 1
+                    counts[name, change["measure"]][change["verdict"]] += 1
             told.append(f"{name} {code}")
         print(f"trial {trial}: {seconds:.0f} s; exit codes: {', '.join(told)}", flush=True)
     for (name, metric), counter in counts.items():

@@ -37,6 +37,20 @@ def test_steal_is_the_eighth_figure_in_ticks_a_processor(monkeypatch):
         assert math.isnan(readings._stolen_s(text))
 
 
+def test_work_of_others_is_all_work_but_ours(monkeypatch):
+    monkeypatch.setattr(readings, "TICKS_PER_S", 100)
+    assert readings._worked_s(STAT) == pytest.approx((2463790 + 16066 + 268839 + 899) / 100)
+    assert math.isnan(readings._worked_s("intr 3\n"))
+    assert between(Mark(1.0, 0.0, 0.0, 0, 5.0), Mark(3.0, 0.0, 0.0, 0, 6.0)).others == pytest.approx(0.5)
+    assert between(Mark(1.0, 0.0, 0.0, 0, 5.0), Mark(3.0, 0.0, 0.0, 0, 4.99)).others == 0.0
+
+
+def test_waiting_for_our_own_threads_is_no_disturbance():
+    assert not disturbed(Reading(1.0, 0.5, 0.0, 0, 0.1))
+    assert disturbed(Reading(1.0, 0.5, 0.0, 0, 0.2))
+    assert not disturbed(Reading(1.0, 0.1, 0.0, 0, 2.0))  # on a large machine others have processors of their own
+
+
 def test_a_reading_is_what_lies_between_two_marks():
     """Half a second in which some task waited for .1 s and each of the processors lost .02 s."""
     got = between(Mark(10.0, 4.0, 2.0, 7), Mark(10.5, 4.1, 2.02, 10))
