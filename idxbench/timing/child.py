@@ -207,7 +207,10 @@ class Child:
         if self._python is None or "ModuleNotFoundError: No module named 'idxbench" not in said:
             return ""
         lacks = "no idxbench" if "No module named 'idxbench'" in said else "an idxbench too old to be asked by this one"
-        return f"{self._python} has {lacks}: install version {__version__} there, with {self._python} -m pip install"
+        return (
+            f"{self._python} has {lacks}: install version {__version__} there, with {self._python} -m pip install "
+            f"idxbench=={__version__}, or from the folder of its sources"
+        )
 
     def _in_its_place(self, reason: str) -> str:
         return reason if self._python is None else f"in {self._python}: {reason}"

@@ -11,11 +11,10 @@ _PRESSURE = Path("/proc/pressure/cpu")
 _STAT = Path("/proc/stat")
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
 
-# Measured turns of .07 to .3 s on 2 cores, 80 each of hnswlib and of exact search. With nothing else running pressure
-# was .03 to .16, since batches and client threads fill both cores themselves (in a run of five indexes .10 to .32).
-# Beside one process that never sleeps it was .21 to .66 (median .25 to .33), and batches took 1.5 to 2 times as long;
-# beside two, .5 to .99. So pressure alone can't tell others from our own threads: others must have used a processor,
-# too.
+# Measured turns of .07 to .3 s on 2 cores. With nothing else running, exact search waited for .03 to .16 of the time,
+# since batches and client threads fill both cores themselves, and rounds of five hnswlib indexes for .10 to .32.
+# Beside one process that never sleeps it was .21 to .71, and batches took 1.5 to 2 times as long; beside two, .5 to 1.
+# So pressure alone can't tell others from our own threads: others must have used a processor, too.
 MOST_PRESSURE, MOST_OTHERS = 0.2, 0.15
 # No steal was to be had on that machine (0 in all of those turns), so this is what would hide a slowdown of 5 %.
 MOST_STEAL = 0.05

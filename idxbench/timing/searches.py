@@ -121,7 +121,7 @@ class TimedSearches:
         self._asked = asked_alone(number, len(self._rows))
         self._index.set_search(self._searches[s])
         with _no_garbage_collection():
-            self._warm_up_singles(known)
+            self._warm_up_clients(known)
             self._settle(known)
             compiled, start = tools.compilations(), tools.mark()
             batch_s = self._time_batches(known, known.repeats)
@@ -160,8 +160,19 @@ class TimedSearches:
             answers.append(Answers(found.ids, found.n_short))
         return answers
 
-    def _warm_up_singles(self, known: _Search) -> None:
-        """Bring back what other indexes have driven out of the caches, and wake the client threads.
+    def _warm_up_clients(self, known: _Search) -> None:
+        """Wake the client threads; the first turn also learns how often they ask all queries."""
+        asked = max(self._warm_up_singles(), self._clients.number)
+        if self._clients.number < 2:
+            return
+        taken = self._clients.ask(self._ask, asked)
+        if not known.client_repeats:
+            # The threads have only just started: the second time tells how long they take.
+            taken = self._clients.ask(self._ask, asked)
+            known.client_repeats = _repeats(taken * len(self._asked) / asked)
+
+    def _warm_up_singles(self) -> int:
+        """Bring back what others, or a rest, have driven out of the caches; return how many queries were asked.
 
         Bounded: where a query takes long, one of them fills the caches as well as many.
         """
@@ -172,14 +183,7 @@ class TimedSearches:
             asked += 1
             if clock() - start > BATCH_S:
                 break
-        if self._clients.number < 2:
-            return
-        asked = max(asked, self._clients.number)
-        taken = self._clients.ask(self._ask, asked)
-        if not known.client_repeats:
-            # The threads have only just started: the second time tells how long they take.
-            taken = self._clients.ask(self._ask, asked)
-            known.client_repeats = _repeats(taken * len(self._asked) / asked)
+        return asked
 
     def _settle(self, known: _Search) -> None:
         """Warm batches up until they agree; the first turn also learns how often to repeat them."""
@@ -211,6 +215,8 @@ class TimedSearches:
         index, k, clock = self._index, self._k, self._tools.clock
         rows = [self._rows[query % len(self._rows)] for query in self._asked]
         taken = np.empty(len(rows))
+        # After a rest of some ms the first 50 queries or so take longer, which are just the slowest 5 % of 1,000.
+        self._warm_up_singles()
         for i, row in enumerate(rows):
             start = clock()
             index.search(row, k, threads=1)

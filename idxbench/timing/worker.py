@@ -166,7 +166,7 @@ def _told(error: Exception) -> str:
     if isinstance(error, CompiledWhileTimedError):
         return str(error)
     if isinstance(error, IdxbenchError):
-        return "; ".join(" ".join(str(problem).split()) for problem in error.problems)
+        return "; ".join(line.strip() for line in str(error).splitlines())
     return f"{type(error).__name__}: {error}".rstrip(": ")
 
 
