@@ -5,7 +5,7 @@ first of them with a second copy of itself, which says how far a thing differs f
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ from idxbench.bench.session import Finding, Session
 from idxbench.machine import free_memory
 from idxbench.measures.intervals import Estimate, median_interval
 from idxbench.measures.rounds.paired import control_of
-from idxbench.records import Notice
+from idxbench.records import Notice, plain_parameters
 from idxbench.store.round_rows import RoundRow, counted
 from idxbench.store.rundir import Failure
 from idxbench.timing.child import Child, ChildError
@@ -198,6 +198,7 @@ def _tell_rounds(session: Session, sides: Declared | None, looks: int, budget: B
         "seconds": round(budget.spent, 3),
         "budget_ended": budget.ended,
     }
+    session.notices += _unsteady(rows, session.config.measure.rate)
     if bad:
         session.notices.append(
             Notice(
@@ -214,4 +215,34 @@ def _tell_rounds(session: Session, sides: Declared | None, looks: int, budget: B
                 f"the budget of {session.config.measure.budget:g} s ended the rounds after {len(played)}",
                 "intervals are as wide as so few rounds make them: raise --budget, or measure fewer cells",
             )
+        )
+
+
+def _unsteady(rows: Sequence[RoundRow], rate: float) -> Iterator[Notice]:
+    """Say which searches never warmed up, and which can't keep up with the rate: in most of their rounds."""
+    turns: dict[Place, list[RoundRow]] = {}
+    for row in rows:
+        turns.setdefault((row.strategy, row.index, row.build, row.search), []).append(row)
+
+    def named(which: Callable[[RoundRow], bool]) -> str:
+        often = [place for place, its in turns.items() if sum(map(which, its)) > len(its) / 2]
+        return "; ".join(
+            " ".join(filter(None, (strategy, "in", index, plain_parameters(build), plain_parameters(search))))
+            for strategy, index, build, search in often
+        )
+
+    restless = named(lambda row: not row.settled)
+    if restless:
+        yield Notice(
+            "not-settled",
+            f"in most rounds the batches of the warm-up did not come to within 10 % of each other: {restless}",
+            "read the intervals of these times, and take more rounds",
+        )
+    late = named(lambda row: row.overloaded)
+    if late:
+        yield Notice(
+            "overloaded",
+            f"at {rate:g} queries per second they come faster than they are answered: {late}. Their response times "
+            "grow for as long as that lasts",
+            "read them as 'too many', or lower measure.rate",
         )

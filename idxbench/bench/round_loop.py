@@ -267,6 +267,8 @@ class RoundLoop:
             turn.reading.steal,
             turn.reading.others,
             turn.reading.switches,
+            turn.settled,
+            turn.overloaded,
             flagged,
         )
 

@@ -54,6 +54,10 @@ class RoundRow:
         How many processors other processes used meanwhile.
     switches
         How often the process lost its processor.
+    settled
+        Whether the warm-up before it came to agree with itself.
+    overloaded
+        Whether requests at the fixed rate came faster than they were answered.
     flagged
         Whether the round counts as disturbed. A flagged round is made once more, and the second attempt counts,
         disturbed or not.
@@ -80,12 +84,15 @@ class RoundRow:
     steal: float
     others: float
     switches: int
+    settled: bool
+    overloaded: bool
     flagged: bool
 
 
 ROUND_COLUMNS: tuple[str, ...] = tuple(field.name for field in fields(RoundRow))
 _WHOLE = {"session", "round", "attempt", "copy", "switches"}
 _TEXT = {"strategy", "index", "build", "search"}
+_YES_OR_NO = {"settled", "overloaded", "flagged"}
 
 
 def round_csv_row(row: RoundRow) -> list[str]:
@@ -110,7 +117,7 @@ def round_from_fields(given: dict[str, Any]) -> RoundRow:
             return str(field)
         if name in _WHOLE:
             return int(field)
-        if name == "flagged":
+        if name in _YES_OR_NO:
             return bool(int(field))
         return math.nan if field in ("", None) else float(field)
 

@@ -239,3 +239,14 @@ def test_a_budget_ends_the_rounds_and_says_so(tmp_path):
         "the budget of 0.001 s ended the rounds after 1"
     ]
     assert measured(done) == EVERYTHING
+
+
+def test_queries_that_also_arrive_at_a_rate(tmp_path):
+    index = [{"kind": "hnswlib", "M": 8, "ef": [10]}]
+    calm = run({**CONFIG, "index": index, "measure": {"rounds": 1, "rate": 200}}, out=tmp_path / "calm")
+    rows = {row.metric: row for row in calm.measurements if row.strategy == "raw" and row.metric.startswith("response")}
+    assert set(rows) == {"response_p50", "response_p95", "response_p99"}
+    assert all(row.unit == "s" and row.n == 1 for row in rows.values())
+    late = run({**CONFIG, "index": index, "measure": {"rounds": 1, "rate": 1e7}}, out=tmp_path / "late")
+    (text,) = [notice.text for notice in late.notices if notice.code == "overloaded"]
+    assert text.startswith("at 1e+07 queries per second they come faster than they are answered: raw in hnswlib M=8")

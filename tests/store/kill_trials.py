@@ -70,7 +70,7 @@ KEY = ("task", "strategy", "similarity", "index", "build", "search", "k", "metri
 # What the machine decides, and not the data.
 OF_THE_MACHINE = ("latency", "qps", "response", "time", "memory_peak", "batch_threads", "control")
 OF_THE_SESSION = ("started", "seconds", "sessions", "environment", "rounds")
-OF_THE_NIGHT = ("disturbed", "unstable")
+OF_THE_NIGHT = ("disturbed", "unstable", "not-settled", "overloaded")
 
 
 @dataclass

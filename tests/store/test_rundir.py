@@ -23,7 +23,30 @@ def row(metric="recall", value=0.5):
 
 def round_row(n=0):
     return RoundRow(
-        1, n, 0, "raw", "numpy", "", "", 0, 1.0, 2.0, NAN, NAN, NAN, NAN, NAN, NAN, NAN, 0.1, 0.0, 0.2, 3, False
+        1,
+        n,
+        0,
+        "raw",
+        "numpy",
+        "",
+        "",
+        0,
+        1.0,
+        2.0,
+        NAN,
+        NAN,
+        NAN,
+        NAN,
+        NAN,
+        NAN,
+        NAN,
+        0.1,
+        0.0,
+        0.2,
+        3,
+        True,
+        False,
+        False,
     )
 
 

@@ -233,7 +233,8 @@ def _round_row(
     }
     place = {"strategy": arm.strategy, "index": arm.index, "build": arm.build_json, "search": compact_json(search)}
     given = {"session": session, "round": number, "attempt": 0, "copy": copy, **place, **figures}
-    rest = {"pressure": 0.0, "steal": 0.0, "others": 0.0, "switches": 0, "flagged": False}
+    rest = {"pressure": 0.0, "steal": 0.0, "others": 0.0, "switches": 0, "settled": True}
+    rest |= {"overloaded": False, "flagged": False}
     return RoundRow(**{one.name: (given | rest)[one.name] for one in fields(RoundRow)})
 
 
