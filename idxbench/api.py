@@ -19,6 +19,7 @@ def run(
     threads: int | None = None,
     only: Sequence[str] = (),
     resume: bool = False,
+    budget: float | None = None,
     progress: Progress | None = None,
 ) -> Run:
     """Run a config and return its results.
@@ -36,6 +37,8 @@ def run(
     resume
         Continue the newest unfinished run of this configuration; where there is none, begin afresh, and say so in the
         run's notices.
+    budget
+        Seconds that timed rounds may take, 0 for any; None takes the config's.
     progress
         Told how far the work is; silent when None.
 
@@ -51,7 +54,7 @@ def run(
     -----
     ``Run.info["exit_status"]`` is 0, or 4 when a cell failed: its row is there all the same.
     """
-    request = make_request(config, out=out, threads=threads, only=only, resume=resume)
+    request = make_request(config, out=out, threads=threads, only=only, resume=resume, budget=budget)
     path, _ = execute(request, progress)
     done = load_run(path)
     draw(done)
@@ -98,7 +101,7 @@ def make_request(
     resume: bool = False,
     budget: float | None = None,
 ) -> Request:
-    """Read and check a config, and say where its results go (parameters as in `run`; ``budget`` as ``--budget``)."""
+    """Read and check a config, and say where its results go (parameters as in `run`)."""
     parsed: Config
     if isinstance(config, Mapping):
         import tomli_w

@@ -4,35 +4,27 @@ All strategies' indexes take turns with each other, so that any two of them can 
 first of them with a second copy of itself, which says how far a thing differs from itself tonight.
 """
 
-import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 
-import numpy as np
-from numpy.typing import NDArray
-
-from idxbench.bench.builds import Built, build_indexes, cell_unit, fail_build
+from idxbench.bench.builds import Built, build_indexes, fail_build
 from idxbench.bench.declared import Declared, inconclusive
-from idxbench.bench.figures import Where
+from idxbench.bench.grading import grade, samples_of
 from idxbench.bench.groups import groups_notice, in_groups, size_of
 from idxbench.bench.plan import Build
-from idxbench.bench.retrieve import Reference, StrategyResult, Timed, cell_result, make_job
-from idxbench.bench.round_loop import Arm, Budget, RoundLoop, answers_name, samples_name
-from idxbench.bench.session import Finding, Session
+from idxbench.bench.progress import Advance
+from idxbench.bench.retrieve import Reference, StrategyResult, make_job
+from idxbench.bench.round_facts import tell_rounds
+from idxbench.bench.round_loop import Arm, Budget, RoundLoop
+from idxbench.bench.session import Session
 from idxbench.machine import free_memory
-from idxbench.measures.intervals import Estimate, median_interval
-from idxbench.measures.rounds.paired import control_of
-from idxbench.records import Notice, plain_parameters
-from idxbench.store.round_rows import RoundRow, counted
-from idxbench.store.rundir import Failure
+from idxbench.records import Notice
 from idxbench.timing.child import Child, ChildError
 
-# Queries from which on a recall of 0 can't be bad luck.
-ENOUGH = 20
-
-# Strategy, index, build and search.
-Place = tuple[str, str, str, str]
+# Two processes that hold the same index differ for as long as they live, by where their memory lies: of 26 runs of 80
+# rounds by one pair of processes each, one differed by 3.3 % with a tight interval, and two missed a planted 10 %
+# (`tests.nights.trials`). So processes are new every so many rounds.
+ROUNDS_PER_LAUNCH = 20
 
 
 def measure_indexes(
@@ -47,202 +39,128 @@ def measure_indexes(
     budget = Budget(session.config.measure.budget)
     sides = Declared.of(session.config)
     looks = 1
-    for number, group in enumerate(groups, start=1):
-        with ExitStack() as processes:
-            arms = _load(session, processes, [built[position] for position in group])
-            loop = RoundLoop(session, arms, budget)
-            if arms:
-                looks = max(looks, _time(session, loop, sides, number / len(groups)))
-        for position, arm in enumerate(arms):
-            if arm.copy == 0 and position in loop.failed:
-                fail_build(session, arm.built.build, loop.failed[position])
-            elif arm.copy == 0:
-                _grade(session, arm.built, loop.rows(), reference)
+    for number, positions in enumerate(groups, start=1):
+        group = Group(session, [built[position] for position in positions])
+        looks = max(looks, group.time(sides, budget, number / len(groups)))
+        rows = group.loop(()).rows()
+        samples = samples_of(session, rows)
+        for one in group.going():
+            grade(session, one, rows, samples, reference)
         session.save()
     if session.directory.rounds:
-        session.once({"kind": "rounds"}, lambda: _finish(session, sides, looks, budget))
+        session.once({"kind": "rounds"}, lambda: tell_rounds(session, sides, looks, budget))
 
 
-def _load(session: Session, processes: ExitStack, members: Sequence[Built]) -> list[Arm]:
-    """Load indexes into processes that stay, the first one twice where a control is wanted."""
-    wanted = [(one, 0) for one in members]
-    if session.config.measure.control:
-        wanted.insert(1, (members[0], 1))
-    arms = []
-    with session.progress.stage("load indexes", len(wanted)) as advance:
-        for built, copy in wanted:
-            folder = session.directory.work / f"arm-{built.number}-{copy}"
-            folder.mkdir()
-            embedded = built.strategy.embedded
-            job = make_job(built.build, embedded, session.config, session.threads, folder, built.saved, "load")
-            try:
-                child = processes.enter_context(Child(job, folder))
-                child.load()
-                arms.append(Arm(built, child, copy))
-            except ChildError as error:
-                if copy == 0:
-                    fail_build(session, built.build, str(error))
-            advance(1)
-    return arms
+class Group:
+    """Indexes that take turns with each other.
 
+    Parameters
+    ----------
+    session
+        The run.
+    members
+        On disk. The first one that can be loaded takes part twice where a control is wanted.
+    """
 
-def _time(session: Session, loop: RoundLoop, sides: Declared | None, share: float) -> int:
-    """Play rounds, and twice as many while the declared sides can't be told apart; return how often that was asked."""
-    measure = session.config.measure
-    for look in range(sides.looks if sides else 1):
-        wanted = measure.rounds * 2**look
-        missing = max(0, wanted - loop.done())
-        what = "rounds" if look == 0 else f"more rounds, as {sides} can't be told apart yet"
-        with session.progress.stage(f"time {what}", missing * loop.turns_per_round) as advance:
-            loop.run(wanted, share, advance)
-        if sides is None or loop.done() < wanted or not inconclusive(loop.rows(), sides):
-            return look + 1
-    return sides.looks if sides else 1
+    def __init__(self, session: Session, members: Sequence[Built]) -> None:
+        self._session, self._members = session, members
+        self._failed: set[int] = set()
+        self._control = session.config.measure.control
+        self._launches = 0
+        self._budget = Budget(0)
 
+    def going(self) -> list[Built]:
+        """Return the members that have not failed."""
+        return [one for one in self._members if one.number not in self._failed]
 
-def _grade(session: Session, built: Built, rows: Sequence[RoundRow], reference: Reference) -> None:
-    """Grade the searches of an index that have not been graded before."""
-    build, directory = built.build, session.directory
-    answers = directory.load_arrays(answers_name(built)) or {}
-    for position, parameters in enumerate(build.searches):
-        unit = cell_unit(build, parameters)
-        if directory.has(unit):
-            continue
-        search = unit["search"]
-        mine = [
-            row
-            for row in rows
-            if (row.strategy, row.index, row.build, row.search, row.copy)
-            == (build.space.name, build.kind, build.build_json, search, 0)
-        ]
-        samples = [
-            (directory.load_arrays(samples_name(row.session, row.round, row.attempt)) or {}).get(
-                f"{built.number}|{position}"
+    def loop(self, arms: Sequence[Arm]) -> RoundLoop:
+        """Return the rounds of these arms, or of all members where nothing is to be played."""
+        return RoundLoop(self._session, arms or [Arm(one, None) for one in self.going()], self._budget)
+
+    def time(self, sides: Declared | None, budget: Budget, share: float) -> int:
+        """Play rounds, and twice as many while the declared sides can't be told apart; return how often that was asked.
+
+        Parameters
+        ----------
+        sides
+            As ``[gate]`` names them.
+        budget
+            Shared with other groups; ``share`` of it may be spent when this one ends.
+        share
+            From 0 to 1.
+        """
+        self._budget = budget
+        for look in range(sides.looks if sides else 1):
+            wanted = self._session.config.measure.rounds * 2**look
+            what = "rounds" if look == 0 else f"more rounds, as {sides} can't be told apart yet"
+            turns = sum(len(one.build.searches) for one in self._members)
+            missing = max(0, wanted - self.loop(()).done()) if self.going() else 0
+            with self._session.progress.stage(f"time {what}", missing * turns) as advance:
+                self._play(wanted, share, advance)
+            rows = self.loop(()).rows()
+            if sides is None or self.loop(()).done() < wanted or not inconclusive(rows, sides):
+                return look + 1
+        return sides.looks if sides else 1
+
+    def _play(self, wanted: int, share: float, advance: Advance) -> None:
+        """Play rounds, some by each launch of processes, until enough are played or none may be."""
+        done = -1
+        while self.going() and done < (done := self.loop(()).done()) < wanted:
+            with ExitStack() as processes:
+                arms = self._load(processes)
+                if not arms:
+                    return
+                loop = self.loop(arms)
+                loop.run(min(wanted, done + ROUNDS_PER_LAUNCH), share, advance)
+            self._note_failures(arms, loop.failed)
+            if self._budget.ended:
+                return
+
+    def _load(self, processes: ExitStack) -> list[Arm]:
+        """Load the indexes into processes that stay, the first one twice where a control is wanted."""
+        arms: list[Arm] = []
+        self._launches += 1
+        for one in self.going():
+            arm = self._arm(processes, one, 0)
+            if arm is None:
+                continue
+            arms.append(arm)
+            if len(arms) == 1 and self._control:
+                control = self._arm(processes, one, 1)
+                arms += [control] if control else []
+        return arms
+
+    def _arm(self, processes: ExitStack, built: Built, copy: int) -> Arm | None:
+        session = self._session
+        folder = session.directory.work / f"arm-{built.number}-{copy}-{self._launches}"
+        folder.mkdir()
+        embedded = built.strategy.embedded
+        job = make_job(built.build, embedded, session.config, session.threads, folder, built.saved, "load")
+        try:
+            child = processes.enter_context(Child(job, folder))
+            child.load()
+        except ChildError as error:
+            if copy == 0:
+                # Whatever is wrong with the file, a run that is resumed builds it anew.
+                built.forget()
+            self._fail(built, copy, str(error))
+            return None
+        return Arm(built, child, copy)
+
+    def _note_failures(self, arms: Sequence[Arm], failed: Mapping[int, str]) -> None:
+        for position, reason in failed.items():
+            self._fail(arms[position].built, arms[position].copy, reason)
+
+    def _fail(self, built: Built, copy: int, reason: str) -> None:
+        if copy == 0:
+            self._failed.add(built.number)
+            fail_build(self._session, built.build, reason)
+        elif self._control and built.number not in self._failed:
+            self._control = False
+            self._session.notices.append(
+                Notice(
+                    "control-lost",
+                    f"the second copy of {built.name}, the A/A control, failed: {reason}",
+                    "nothing says how far a thing differs from itself in this run: run again before times are believed",
+                )
             )
-            for row in mine
-        ]
-        timed = Timed(
-            answers[f"ids_{position}"],
-            int(answers[f"short_{position}"]),
-            tuple(mine),
-            tuple(one for one in samples if one is not None),
-        )
-        cell = cell_result(build, parameters, timed, built.strategy, reference, session.config)
-        directory.save_queries("|".join((build.space.name, build.kind, build.build_json, search)), cell.samples)
-        failure = None
-        if (
-            cell.own_recall == 0.0
-            and len(reference.queries) >= ENOUGH
-            and max(session.config.k) < len(reference.exact.items)
-        ):
-            # An index that finds not one true neighbour of many queries is broken, not bad.
-            reason = "recall is 0 for every query against its own exact search: a broken index, not a bad one"
-            failure = Failure(build.space.name, build.kind, build.build_json, (search,), reason)
-            session.failures.append(failure)
-        directory.append(unit, cell.rows, failure)
-
-
-def control_ratios(rows: Sequence[RoundRow], metric: str) -> dict[Place, NDArray[np.float64]]:
-    """Return, per search of an index that has a control, each round's log ratio of the copy's figure to its own."""
-    pairs: dict[Place, dict[tuple[int, int], dict[int, float]]] = {}
-    for row in rows:
-        place = (row.strategy, row.index, row.build, row.search)
-        pairs.setdefault(place, {}).setdefault((row.session, row.round), {})[row.copy] = getattr(row, metric)
-    ratios = {}
-    for place, rounds in pairs.items():
-        both = [math.log(pair[1] / pair[0]) for pair in rounds.values() if {0, 1} <= pair.keys()]
-        if both:
-            ratios[place] = np.array(both)
-    return ratios
-
-
-def _finish(session: Session, sides: Declared | None, looks: int, budget: Budget) -> Finding:
-    """Say what the rounds as a whole were: how many, how disturbed, and how far a thing differs from itself."""
-    rows = counted(session.directory.rounds)
-    similarities = {row.strategy: row.similarity for row in session.directory.rows if row.task == "retrieve"}
-    found = []
-    for metric in ("latency_p50", "qps_batch"):
-        for (strategy, index, build, search), ratio in control_ratios(rows, metric).items():
-            where = Where("retrieve", strategy, similarities.get(strategy, ""), index, build, search)
-            place = where.at(max(session.config.k))
-            found.append(place.estimate("control_ratio", _exp(median_interval(ratio)), "", reference=metric))
-    policy = session.config.gate
-    unstable = control_of(rows, policy, policy.level).unstable
-    if unstable:
-        advice = "believe no ratio of times of this run: stop what else runs, and run again"
-        session.notices.append(Notice("unstable", unstable, advice))
-    _tell_rounds(session, sides, looks, budget)
-    return Finding(found)
-
-
-def _exp(estimate: Estimate) -> Estimate:
-    """Turn the estimate of a log ratio into one of the ratio."""
-    return replace(estimate, value=math.exp(estimate.value), low=math.exp(estimate.low), high=math.exp(estimate.high))
-
-
-def _tell_rounds(session: Session, sides: Declared | None, looks: int, budget: Budget) -> None:
-    """Put into ``run.json`` how many rounds there were and why, and say so where it was not as planned."""
-    rows = [row for row in session.directory.rounds if row.copy == 0]
-    played = {(row.session, row.round) for row in rows}
-    flagged = {(row.session, row.round) for row in rows if row.flagged}
-    again = {(row.session, row.round) for row in rows if row.attempt}
-    bad = {(row.session, row.round) for row in rows if row.attempt and row.flagged}
-    session.facts["rounds"] = {
-        "planned": session.config.measure.rounds,
-        "played": len(played),
-        "looks": looks,
-        "looks_allowed": sides.looks if sides else 1,
-        "disturbed": len(flagged),
-        "repeated": len(again),
-        "still_disturbed": len(bad),
-        "seconds": round(budget.spent, 3),
-        "budget_ended": budget.ended,
-    }
-    session.notices += _unsteady(rows, session.config.measure.rate)
-    if bad:
-        session.notices.append(
-            Notice(
-                "disturbed",
-                f"in {len(flagged)} of {len(played)} rounds other work had the processors, and in {len(bad)} of them "
-                "also when they were played again; those count as they are",
-                "times are of a busy machine: compare ratios, and run when less else does",
-            )
-        )
-    if budget.ended:
-        session.notices.append(
-            Notice(
-                "budget-spent",
-                f"the budget of {session.config.measure.budget:g} s ended the rounds after {len(played)}",
-                "intervals are as wide as so few rounds make them: raise --budget, or measure fewer cells",
-            )
-        )
-
-
-def _unsteady(rows: Sequence[RoundRow], rate: float) -> Iterator[Notice]:
-    """Say which searches never warmed up, and which can't keep up with the rate: in most of their rounds."""
-    turns: dict[Place, list[RoundRow]] = {}
-    for row in rows:
-        turns.setdefault((row.strategy, row.index, row.build, row.search), []).append(row)
-
-    def named(which: Callable[[RoundRow], bool]) -> str:
-        often = [place for place, its in turns.items() if sum(map(which, its)) > len(its) / 2]
-        return "; ".join(
-            " ".join(filter(None, (strategy, "in", index, plain_parameters(build), plain_parameters(search))))
-            for strategy, index, build, search in often
-        )
-
-    restless = named(lambda row: not row.settled)
-    if restless:
-        yield Notice(
-            "not-settled",
-            f"in most rounds the batches of the warm-up did not come to within 10 % of each other: {restless}",
-            "read the intervals of these times, and take more rounds",
-        )
-    late = named(lambda row: row.overloaded)
-    if late:
-        yield Notice(
-            "overloaded",
-            f"at {rate:g} queries per second they come faster than they are answered: {late}. Their response times "
-            "grow for as long as that lasts",
-            "read them as 'too many', or lower measure.rate",
-        )

@@ -39,6 +39,10 @@ class Built:
     strategy: StrategyResult
     saved: Path
 
+    def forget(self) -> None:
+        """Have it built anew when the run is resumed."""
+        self.saved.with_name(_DONE).unlink(missing_ok=True)
+
     @property
     def name(self) -> str:
         """For progress and messages."""

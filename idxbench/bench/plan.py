@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -102,7 +102,20 @@ def make_plan(config: Config, only: Sequence[str] = (), *, has_queries: bool = T
         for space in spaces:
             for index, (searches, _) in zip(indexes, sweeps, strict=True):
                 builds += _builds(space, index, searches, config)
-    return Plan(tasks, spaces, tuple(builds), tuple(notices))
+    return Plan(tasks, spaces, tuple(merge(builds)), tuple(notices))
+
+
+def merge(builds: Sequence[Build]) -> list[Build]:
+    """Make one build of those that are alike, searched at every parameter that any of them is searched at."""
+    merged: dict[tuple[str, str, str], Build] = {}
+    for build in builds:
+        key = (build.space.name, build.kind, build.build_json)
+        searches = {
+            compact_json(one): one for one in (*(merged[key].searches if key in merged else ()), *build.searches)
+        }
+        ordered = sorted(searches.values(), key=lambda one: one.get("ef", 0))
+        merged[key] = replace(merged.get(key, build), searches=tuple(ordered))
+    return list(merged.values())
 
 
 def check_extras(plan: Plan, config: Config, source: str) -> None:

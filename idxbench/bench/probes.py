@@ -12,7 +12,7 @@ from idxbench.bench.cluster import Clustered, cluster, cross_seeds, starts
 from idxbench.bench.embed import Embedded, embed
 from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
-from idxbench.bench.plan import Build, Plan
+from idxbench.bench.plan import Build, Plan, merge
 from idxbench.bench.progress import Advance
 from idxbench.bench.retrieve import Reference
 from idxbench.bench.session import Finding, Session, Unit
@@ -20,7 +20,7 @@ from idxbench.bench.similar import NeighborTask, item_neighbors, neighbor_task
 from idxbench.config.probe import Probe
 from idxbench.config.transforms import Raw
 from idxbench.errors import ConfigError, DataError, Problem
-from idxbench.indexes.catalogue import make_index
+from idxbench.indexes.catalogue import make_index, missing_extra
 from idxbench.measures.clusters import drift, pairwise_ari
 from idxbench.measures.intervals import Estimate
 from idxbench.measures.neighbors import overlap
@@ -146,11 +146,15 @@ def _given(session: Session, inputs: Inputs, plan: Plan, reference: Reference | 
     clusters = cluster(inputs.items, "cosine", begin, config, threads, lambda _: None)
     neighbors = item_neighbors(inputs.items, "cosine", task, threads)
     # Each index once, whichever strategy and environment it was planned for; seeds are the probes' own.
-    builds = {}
+    alike = []
     for build in plan.builds if reference is not None else ():
         parameters = {name: value for name, value in build.parameters.items() if name not in ("seed", "environment")}
-        builds[build.kind, compact_json(parameters)] = replace(build, parameters=parameters)
-    return _Given(task, neighbors, begin, clusters, reference, tuple(builds.values()))
+        alike.append(replace(build, space=plan.builds[0].space, parameters=parameters))
+    builds = merge([build for build in alike if missing_extra(build.kind) is None])
+    for kind in dict.fromkeys(build.kind for build in alike if missing_extra(build.kind) is not None):
+        text = f"probes leave {kind} out: they run in this environment, which has not the library"
+        session.notices.append(Notice("probe-left-out", text))
+    return _Given(task, neighbors, begin, clusters, reference, tuple(builds))
 
 
 def _point(

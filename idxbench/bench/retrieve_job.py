@@ -6,6 +6,7 @@ from functools import cache
 import numpy as np
 
 from idxbench.bench.arms import measure_indexes
+from idxbench.bench.builds import build_unit
 from idxbench.bench.embed import Embedded, rank_notice
 from idxbench.bench.figures import Where
 from idxbench.bench.gauge import gauge_rows
@@ -17,6 +18,7 @@ from idxbench.bench.truths import TruthSource
 from idxbench.measures.ranking import RankingCheck, check_ranking
 from idxbench.measures.recall import random_recall, recall_per_query
 from idxbench.records import compact_json
+from idxbench.store.rundir import Failure
 from idxbench.truth.exact import ExactIndex
 
 
@@ -33,8 +35,25 @@ def retrieve(session: Session, inputs: Inputs, plan: Plan, spaces: Sequence[Embe
             results[embedded.space.name] = result
     session.save()
     measure_indexes(session, waiting, results, reference)
+    session.facts["libraries"] = _libraries(session, plan)
     _spread_over_builds(session, plan)
     return reference
+
+
+def _libraries(session: Session, plan: Plan) -> list[dict[str, str]]:
+    """Return which library, of which version, stands behind each kind of index in each environment."""
+    found = {}
+    for build in plan.builds:
+        library, version = session.directory.told(build_unit(build)).get("library", ("", ""))
+        environment = build.parameters.get("environment", "")
+        if library:
+            found[build.kind, environment] = {
+                "index": build.kind,
+                "environment": environment,
+                "library": library,
+                "version": version,
+            }
+    return list(found.values())
 
 
 def _done(session: Session, build: Build) -> bool:
@@ -127,4 +146,6 @@ def _spread_over_builds(session: Session, plan: Plan) -> None:
         for place, values in recalls.items()
         if len(values) > 1
     ]
-    session.once({"kind": "build-floor"}, lambda: Finding(rows))
+    # An index that failed is tried again when the run is resumed, and then there is one more to compare.
+    failed = Failure("", "", "", (), "some indexes failed") if session.failures else None
+    session.once({"kind": "build-floor"}, lambda: Finding(rows, failed))

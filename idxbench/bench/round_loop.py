@@ -48,13 +48,13 @@ class Arm:
     built
         The index on disk.
     child
-        Its process.
+        Its process; None for one whose rounds are only read.
     copy
         0, or 1 for the second copy of the first index: the A/A control.
     """
 
     built: Built
-    child: TakesTurns
+    child: TakesTurns | None
     copy: int = 0
 
 
@@ -202,7 +202,6 @@ class RoundLoop:
                 start = time.perf_counter()
                 number = 1 + max((row.round for row in self._session.directory.rounds), default=-1)
                 if self._play(number, 0, advance):
-                    stop.check()
                     self._play(number, 1, lambda n: None)
                 self._budget.note(time.perf_counter() - start)
                 stop.check()
@@ -212,11 +211,12 @@ class RoundLoop:
         """Play and journal one round; return whether the machine was disturbed."""
         turns: dict[tuple[int, int], Turn] = {}
         for position, search in turn_order(self._n_searches, number, self._session.config.seed):
-            if position not in self.failed:
+            child = self._arms[position].child
+            if position not in self.failed and child is not None:
                 try:
-                    turns[position, search] = self._arms[position].child.turn(search, number)
+                    turns[position, search] = child.turn(search, number)
                 except ChildError as error:
-                    self.failed[position] = str(error)
+                    self._fail(position, str(error))
             advance(1)
         turns = {key: turn for key, turn in turns.items() if key[0] not in self.failed}
         flagged = disturbed(over([turn.reading for turn in turns.values()]))
@@ -227,15 +227,13 @@ class RoundLoop:
         """Write down answers and samples, then the line of the journal that counts them."""
         directory = self._session.directory
         if not self._answered:
-            for position, arm in enumerate(self._arms):
-                if arm.copy == 0 and position not in self.failed:
-                    try:
-                        directory.save_arrays(answers_name(arm.built), _answer_arrays(arm.child.answers()))
-                    except ChildError as error:
-                        self.failed[position] = str(error)
+            self._keep_answers()
             self._answered = True
+        turns = {key: turn for key, turn in turns.items() if key[0] not in self.failed}
+        if not turns:
+            return  # a round in which nothing was measured is none
         samples = {
-            f"{self._arms[position].built.number}|{search}": turn.single_s.astype(np.float32)
+            samples_key(self._arms[position].built, search): turn.single_s.astype(np.float32)
             for (position, search), turn in turns.items()
             if len(turn.single_s) and self._arms[position].copy == 0
         }
@@ -247,6 +245,24 @@ class RoundLoop:
         # Numbered anew in every start of the run, so that a round that was cut short is no unit that is done.
         unit = {"kind": "round", "session": directory.session, "round": number, "attempt": attempt}
         directory.append(unit, [], rounds=rows)
+
+    def _keep_answers(self) -> None:
+        for position, arm in enumerate(self._arms):
+            if arm.copy == 0 and position not in self.failed and arm.child is not None:
+                try:
+                    arrays = _answer_arrays(arm.child.answers())
+                except ChildError as error:
+                    self._fail(position, str(error))
+                else:
+                    self._session.directory.save_arrays(answers_name(arm.built), arrays)
+
+    def _fail(self, position: int, reason: str) -> None:
+        """Give an arm no more turns, nor its copy: a control without its twin controls nothing."""
+        self.failed[position] = reason
+        if self._arms[position].copy == 0:
+            built = self._arms[position].built
+            twins = [n for n, arm in enumerate(self._arms) if arm.copy and arm.built.number == built.number]
+            self.failed |= {twin: reason for twin in twins if twin not in self.failed}
 
     def _row(self, number: int, attempt: int, arm: Arm, search: int, turn: Turn, flagged: bool) -> RoundRow:
         n_queries = arm.built.strategy.n_queries
@@ -294,6 +310,11 @@ def over(readings: Sequence[Reading]) -> Reading:
 def answers_name(built: Built) -> str:
     """Name the arrays that hold what the searches of an index found."""
     return f"answers-{built.number}"
+
+
+def samples_key(built: Built, search: int) -> str:
+    """Name the latencies of a search among the arrays of a round."""
+    return f"{built.number}|{search}"
 
 
 def samples_name(session: int, number: int, attempt: int) -> str:

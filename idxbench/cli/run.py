@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from idxbench.cli.stop import stop_as_after_ctrl_c
+from idxbench.errors import ResultError
 
 if TYPE_CHECKING:
     from idxbench.bench.runner import Request
@@ -34,7 +35,7 @@ def command(
     budget: Annotated[
         float | None,
         typer.Option(
-            help="Seconds that timed rounds may take in all, 0 for any; the round under way is finished.",
+            help="Seconds that timed rounds may take in one start, 0 for any; the round under way is finished.",
             show_default="the config's",
             min=0,
             metavar="SECONDS",
@@ -53,8 +54,8 @@ def command(
     Progress goes to standard error.
 
     Every finished step is on disk before the next begins: a run that was interrupted (Ctrl-C exits with code 130),
-    killed, or stopped by a full disk goes on with --resume. What failed is tried again. One process at a time writes
-    a run directory.
+    killed, or stopped by a full disk goes on with --resume, and tries again what failed before. A run that came to its
+    end is whole, also where cells failed (code 4). One process at a time writes a run directory.
     """
     from idxbench.api import draw, make_request
 
@@ -71,8 +72,11 @@ def command(
     path, code = execute(request, Bars(), lambda text: typer.echo(text, err=True))
     run = load_run(path)
     show_run(run, decide(run), everything=everything)
-    # Once the tables are there, whatever becomes of the pictures.
-    draw(run)
+    try:
+        draw(run)
+    except ResultError as error:
+        # The run is whole, and its code stays what it is.
+        typer.echo(f"no pictures: {error}", err=True)
     return code
 
 

@@ -265,6 +265,13 @@ class Environment(Table):
     python: FilePath
 
 
+def _none_or_some(rate: float) -> float:
+    """Refuse a rate at which the hundred requests of a turn, which a 99th percentile needs, would take an age."""
+    if 0 < rate < 20:
+        raise PydanticCustomError("range", "0, or at least 20 queries per second: a turn asks a hundred")
+    return rate
+
+
 class Measure(Table):
     """How much is measured.
 
@@ -281,7 +288,7 @@ class Measure(Table):
     doublings: Annotated[int, Field(ge=0, le=6)] = 2
     budget: Annotated[float, Field(ge=0)] = 0.0
     control: bool = True
-    rate: Annotated[float, Field(ge=0)] = 0.0
+    rate: Annotated[float, Field(ge=0), AfterValidator(_none_or_some)] = 0.0
     builds: Annotated[int, Field(ge=1, le=100)] = 1
     build_mode: Literal["repeatable", "fast"] = "repeatable"
 

@@ -9,6 +9,7 @@ ef, space nor width are saved with an index, so they are stored beside it.
 """
 
 import json
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -145,7 +146,13 @@ class HnswIndex:
         return by_item
 
     def save(self, path: Path) -> None:
-        """Write the index, and beside it as ``<path>.json`` what hnswlib does not save."""
+        """Write the index, and beside it as ``<path>.json`` what hnswlib does not save.
+
+        Raises
+        ------
+        ResultError
+            Not all of it could be written.
+        """
         facts = {
             "library": "hnswlib",
             "similarity": self.similarity,
@@ -156,6 +163,13 @@ class HnswIndex:
             "ef": self._ef,
         }
         self._built().save_index(str(path))
+        with path.open("rb") as file:
+            # The library does not look whether its writes succeed.
+            written = os.fstat(file.fileno()).st_size
+            os.fsync(file.fileno())
+        if written != self.size_bytes():
+            expected = f"{self.size_bytes()} bytes, the whole index"
+            raise ResultError(Problem(str(path), expected, f"{written} bytes", "make room on the disk"))
         path.with_name(path.name + ".json").write_text(json.dumps(facts), encoding="utf-8")
 
     @classmethod

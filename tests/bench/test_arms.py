@@ -78,7 +78,7 @@ def test_indexes_are_built_one_by_one_and_then_all_take_turns(watched, tmp_path)
     done = run(CONFIG, out=tmp_path)
     # Each built alone; then all loaded, the first one twice; then turns, two strategies mixed.
     assert log[:6] == [("build", kind, 1) for kind in ("numpy", "hnswlib", "faiss-flat") * 2]
-    names = ["arm-0-0", "arm-0-1", "arm-1-0", "arm-2-0", "arm-3-0", "arm-4-0", "arm-5-0"]
+    names = [f"arm-{name}-1" for name in ("0-0", "0-1", "1-0", "2-0", "3-0", "4-0", "5-0")]
     assert log[6:13] == [("load", name, n) for n, name in enumerate(names, start=1)]
     orders = [turn_order([1, 1, 2, 1, 1, 2, 1], number, 0) for number in range(3)]
     assert log[13:] == [("turn", names[arm], search) for order in orders for arm, search in order]
@@ -105,7 +105,7 @@ def test_too_little_memory_makes_groups_and_says_so(watched, tmp_path, monkeypat
     log, _ = watched
     done = run({**CONFIG, "measure": {"rounds": 3, "control": False}}, out=tmp_path)
     assert max(n for step, _, n in log if step == "load") == 2
-    assert log.index(("load", "arm-2-0", 1)) > log.index(("turn", "arm-1-0", 1))
+    assert log.index(("load", "arm-2-0-1", 1)) > log.index(("turn", "arm-1-0-1", 1))
     assert measured(done) == EVERYTHING
     # Rounds of different groups are different rounds: nothing pairs across them.
     rounds = read_rounds(done.path)
@@ -125,7 +125,7 @@ def test_a_child_killed_before_the_end_fails_alone(watched, tmp_path, monkeypatc
     killed = []
 
     def kill_first(self, *arguments):
-        if self.name == ("arm-1-0", "hnswlib") and not killed:
+        if self.name == ("arm-1-0-1", "hnswlib") and not killed:
             os.kill(self.pid, signal.SIGKILL)
             killed.append(self.pid)
         return real(self, *arguments)
@@ -250,3 +250,91 @@ def test_queries_that_also_arrive_at_a_rate(tmp_path):
     late = run({**CONFIG, "index": index, "measure": {"rounds": 1, "rate": 1e7}}, out=tmp_path / "late")
     (text,) = [notice.text for notice in late.notices if notice.code == "overloaded"]
     assert text.startswith("at 1e+07 queries per second they come faster than they are answered: raw in hnswlib M=8")
+
+
+def test_processes_are_new_every_so_many_rounds(watched, tmp_path, monkeypatch):
+    """Two processes that hold one index differ for as long as they live: a ratio must not hang on one pair."""
+    monkeypatch.setattr(arms, "ROUNDS_PER_LAUNCH", 2)
+    log, alive = watched
+    done = run({**CONFIG, "measure": {"rounds": 5}}, out=tmp_path)
+    loads = [name for step, name, _ in log if step == "load"]
+    assert [name.rsplit("-", 1)[1] for name in loads] == ["1"] * 7 + ["2"] * 7 + ["3"] * 7
+    assert sum(step == "build" for step, *_ in log) == 6
+    assert {row.round for row in read_rounds(done.path)} == set(range(5))
+    assert measured(done) == EVERYTHING
+    assert done.info["rounds"]["played"] == 5
+    assert not alive
+
+
+def test_a_group_that_dies_in_its_first_round_takes_no_other_with_it(watched, tmp_path, monkeypatch):
+    monkeypatch.setattr(arms, "free_memory", lambda: 0)  # every index in a group of its own
+    real = arms.Child.turn
+
+    def kill_first(self, *arguments):
+        if self.name[0].startswith("arm-0-"):
+            os.kill(self.pid, signal.SIGKILL)
+        return real(self, *arguments)
+
+    monkeypatch.setattr(arms.Child, "turn", kill_first)
+    done = run(CONFIG, out=tmp_path)
+    assert measured(done) == EVERYTHING - {("raw", "numpy", "")}
+    p50 = [row for row in done.measurements if row.metric == "latency_p50"]
+    assert len(p50) == 7
+    assert all(row.n == 3 for row in p50)
+
+
+def test_a_control_that_dies_is_told_and_the_rest_goes_on(watched, tmp_path, monkeypatch):
+    real = arms.Child.load
+
+    def kill_control(self):
+        if self.name[0].startswith("arm-0-1-"):
+            os.kill(self.pid, signal.SIGKILL)
+        real(self)
+
+    monkeypatch.setattr(arms.Child, "load", kill_control)
+    done = run(CONFIG, out=tmp_path)
+    (text,) = [notice.text for notice in done.notices if notice.code == "control-lost"]
+    assert text.startswith("the second copy of raw: numpy, the A/A control, failed: the child process was killed")
+    assert done.info["exit_status"] == 0
+    assert measured(done) == EVERYTHING
+
+
+def test_the_control_is_of_the_first_index_that_loads(watched, tmp_path, monkeypatch):
+    real = arms.Child.load
+
+    def kill_first(self):
+        if self.name[0].startswith("arm-0-"):
+            os.kill(self.pid, signal.SIGKILL)
+        real(self)
+
+    monkeypatch.setattr(arms.Child, "load", kill_first)
+    done = run(CONFIG, out=tmp_path)
+    assert {row.index for row in done.measurements if row.metric == "control_ratio"} == {"hnswlib"}
+    assert measured(done) == EVERYTHING - {("raw", "numpy", "")}
+
+
+def test_indexes_that_are_alike_are_one_with_the_searches_of_both(tmp_path):
+    index = [
+        {"kind": "hnswlib", "M": 8, "ef": [20, 40]},
+        {"kind": "numpy"},
+        {"kind": "hnswlib", "M": 8, "ef": [40, 10]},
+    ]
+    done = run({**CONFIG, "index": [*index, {"kind": "numpy"}]}, out=tmp_path)
+    found = {(name, search) for strategy, name, search in measured(done) if strategy == "raw"}
+    assert found == {("numpy", ""), *(("hnswlib", f'{{"ef":{ef}}}') for ef in (10, 20, 40))}
+    assert sum(row.metric == "build_time" for row in done.measurements) == 4
+    assert done.info["exit_status"] == 0
+
+
+def test_the_library_behind_every_index_is_kept(tmp_path):
+    from importlib.metadata import version
+
+    done = run(CONFIG, out=tmp_path)
+    assert done.info["libraries"] == [
+        {"index": kind, "environment": "", "library": library, "version": version(package)}
+        for kind, library, package in (
+            ("numpy", "numpy", "numpy"),
+            ("hnswlib", "hnswlib", "hnswlib"),
+            ("faiss-flat", "faiss", "faiss-cpu"),
+        )
+    ]
