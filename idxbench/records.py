@@ -3,8 +3,10 @@
 import csv
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
+from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -207,12 +209,9 @@ def find_run(path: Path) -> Path:
     """
     if (path / "run.json").is_file():
         return path
-    finished = sorted(
-        (folder for folder in path.glob("**/run.json") if _is_finished(folder)),
-        key=lambda file: file.parent.name,
-    )
+    finished = finished_runs(path)
     if finished:
-        return finished[-1].parent
+        return finished[-1][0]
     found = "no finished run in it" if path.is_dir() else "a file" if path.exists() else "no such folder"
     raise ResultError(
         Problem(
@@ -224,11 +223,30 @@ def find_run(path: Path) -> Path:
     )
 
 
-def _is_finished(file: Path) -> bool:
+def finished_runs(path: Path) -> list[tuple[Path, dict[str, Any]]]:
+    """Return the finished run directories below a folder and their ``run.json``, oldest first; see `start_of`."""
+    found = []
+    for file in path.glob("**/run.json"):
+        try:
+            info = json.loads(file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            continue
+        if isinstance(info, dict) and info.get("status") == "finished":
+            found.append((file.parent, info))
+    return sorted(found, key=lambda run: start_of(*run))
+
+
+def start_of(folder: Path, info: Mapping[str, Any]) -> tuple[float, str]:
+    """Return what sorts run directories by age: when the run started, as it or its folder's name says, and the name.
+
+    A folder that was renamed, as a kept ``release-1.0`` is, stays as old as it is.
+    """
+    stamp = re.search(r"\d{8}T\d{6}Z", folder.name)
     try:
-        return bool(json.loads(file.read_text(encoding="utf-8")).get("status") == "finished")
-    except (OSError, ValueError, AttributeError):
-        return False
+        started = datetime.fromisoformat(str(info.get("started") or (stamp.group() if stamp else "")))
+    except ValueError:
+        return 0.0, folder.name
+    return started.timestamp(), folder.name
 
 
 @dataclass(frozen=True)

@@ -44,15 +44,16 @@ def add(
     """Add a run to the history.
 
     A run that is there already is refused. Figures that don't count (an unstable night, a run that was interrupted)
-    are kept with the reason.
+    are kept with the reason, and all with what the run's [gate] says of them.
     """
     from idxbench.errors import Problem, ResultError
     from idxbench.records import load_run
     from idxbench.store.history import add_rows
     from idxbench.verdicts.history.recorded import rows_of
+    from idxbench.verdicts.runs.context import policy_of
 
     loaded = load_run(run)
-    rows = rows_of(loaded, machine=machine, everything=everything)
+    rows = rows_of(loaded, machine=machine, everything=everything, policy=policy_of(loaded))
     if not rows:
         expected = "figures to keep (recall, times, sizes)"
         raise ResultError(Problem(str(loaded.path), expected, "none in measurements.csv", "--all keeps every figure"))
@@ -81,7 +82,8 @@ def show(
 ) -> int:
     """Show what changed, worst first: a table per machine and config.
 
-    Alarms are no failure of this command: 'gate --history' turns them into an exit code.
+    Each figure is judged by the [gate] of its newest run. Alarms are no failure of this command: 'gate --history'
+    turns them into an exit code.
     """
     from idxbench.errors import ConfigError, Problem
     from idxbench.report.history import history_csv, history_json, show_history
@@ -145,14 +147,20 @@ def accept(
     (of the config), * and ? in VALUE; a word alone is a strategy, index or metric.
     """
     from idxbench.store.history import Event, add_event
+    from idxbench.verdicts.history.board import newest_nights
     from idxbench.verdicts.history.select import cell_of, check_words, matches
 
     known = _read(history, _one_machine(history, machine))
     figures = {(row.name, cell_of(row)) for row in known.rows}
     check_words(cells, figures)
     meant = sum(matches(cell, name, cells) for name, cell in figures)
-    started = _night(known, since) if since else known.rows[-1].started
-    add_event(history, Event("accept", _now(), known.machine, _checked(reason), started=started, select=tuple(cells)))
+    # By config, because one that runs earlier tonight, or did not run, has a newest night of its own.
+    nights = {} if since else newest_nights(known.rows)
+    started = _day(since) if since else nights[known.rows[-1].name]
+    event = Event(
+        "accept", _now(), known.machine, _checked(reason), started=started, select=tuple(cells), nights=nights
+    )
+    add_event(history, event)
     typer.echo(f"accepted on {known.machine}: {meant} figures start anew with the night of {started[:10]}")
     return 0
 
@@ -236,13 +244,13 @@ def _runs_meant(history: "History", text: str) -> tuple[str, ...]:
     raise ConfigError(Problem("RUN", f"a run of {history.machine}, or a day of one (2026-11-20)", text, fix))
 
 
-def _night(history: "History", text: str) -> str:
+def _day(text: str) -> str:
     from idxbench.errors import ConfigError, Problem
 
-    if not _is_date(text):
-        raise ConfigError(Problem("--since", "a day (2026-11-20)", text))
     # A night that has not been measured yet may be accepted beforehand.
-    return next((row.started for row in _of_day(history, text)), text)
+    if _is_date(text):
+        return text
+    raise ConfigError(Problem("--since", "a day (2026-11-20)", text))
 
 
 def _of_day(history: "History", text: str) -> "list[HistoryRow]":

@@ -4,11 +4,10 @@ import fcntl
 import json
 import os
 from collections.abc import Callable, Sequence
-from contextlib import suppress
 from pathlib import Path
 
 from idxbench.errors import Problem, ResultError
-from idxbench.store.files import FULL, disk_full, sync_folder
+from idxbench.store.files import FULL, append_open, disk_full, sync_folder
 
 
 def whole_lines(path: Path) -> tuple[list[str], bool]:
@@ -67,16 +66,7 @@ def _append(descriptor: int, held: bytes, added: bytes, *, torn: bool) -> None:
         os.ftruncate(descriptor, size)
     elif held and not held.endswith(b"\n"):
         added = b"\n" + added
-    try:
-        rest = memoryview(added)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.fsync(descriptor)
-    except OSError:
-        # A full disk takes half a line, too.
-        with suppress(OSError):
-            os.ftruncate(descriptor, size)
-        raise
+    append_open(descriptor, added, size, sync=True)
 
 
 def _split(content: bytes) -> tuple[list[str], bool]:

@@ -51,17 +51,28 @@ def append(path: Path, data: bytes, *, sync: bool = False) -> None:
     """
     file = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o644)
     try:
-        before = os.fstat(file).st_size
-        try:
-            _write(file, data)
-            if sync:
-                os.fsync(file)
-        except OSError:
-            with suppress(OSError):
-                os.ftruncate(file, before)
-            raise
+        append_open(file, data, os.fstat(file).st_size, sync=sync)
     finally:
         os.close(file)
+
+
+def append_open(file: int, data: bytes, size: int, *, sync: bool) -> None:
+    """Write at the end of an open file of ``size`` bytes: all of it, or after an error nothing.
+
+    Raises
+    ------
+    OSError
+        It can't be written.
+    """
+    try:
+        _write(file, data)
+        if sync:
+            os.fsync(file)
+    except OSError:
+        # A full disk takes half a line, too.
+        with suppress(OSError):
+            os.ftruncate(file, size)
+        raise
 
 
 def replace(path: Path, data: bytes) -> None:

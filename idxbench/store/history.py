@@ -13,12 +13,14 @@ from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
 
+from idxbench.config.policy import Metric
 from idxbench.errors import ConfigError, Problem, ResultError
 from idxbench.records import Notice
 from idxbench.store.appending import append_lines, whole_lines
 
 SCHEMA_VERSION = 1
 EVENTS = "events.jsonl"
+_MONTHS = "[0-9]*.jsonl"
 _MACHINE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
 
@@ -47,7 +49,10 @@ class HistoryRow:
     versions
         Of the libraries.
     data, setup
-        Short hashes of the data's content, and of what else makes figures comparable (threads, depth, measuring code).
+        Short hashes of the data's content, and of what else makes figures comparable (threads, depth, seed, what the
+        strategy is, measuring code).
+    judged
+        How the run's own policy judges the metric; None where it does not, or an older idxbench did not say.
     """
 
     run: str
@@ -74,6 +79,7 @@ class HistoryRow:
     versions: Mapping[str, str | None] = field(repr=False)
     data: str
     setup: str
+    judged: Metric | None = None
 
     @property
     def identity(self) -> str:
@@ -89,6 +95,8 @@ class HistoryRow:
 CELL_COLUMNS = ("task", "strategy", "similarity", "index", "build", "search", "k", "metric", "reference")
 _NUMBERS = {"value", "low", "high", "noise"}
 _COUNTS = {"k", "n"}
+# What of a metric is kept.
+_JUDGED = {"direction", "floor", "kind", "gate"}
 
 
 @dataclass(frozen=True)
@@ -109,9 +117,11 @@ class Event:
     runs
         Of a pin.
     started
-        Of an accept: the start of the first night that counts as new.
+        Of an accept: the start or the day of the first night that counts as new.
     select
         Of an accept: which figures.
+    nights
+        Of an accept: the same by config, for those that had nights; ``started`` is for all others.
     """
 
     kind: Literal["pin", "accept"]
@@ -121,6 +131,7 @@ class Event:
     runs: tuple[str, ...] = ()
     started: str = ""
     select: tuple[str, ...] = ()
+    nights: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -161,8 +172,8 @@ def check_machine(name: str) -> str:
 
 
 def machines(folder: Path) -> tuple[str, ...]:
-    """Return the machines a history knows, sorted; none where there is no such folder."""
-    return tuple(sorted({file.parent.name for file in folder.glob("*/*.jsonl")}))
+    """Return the machines a history has nights of, sorted; none where there is no such folder."""
+    return tuple(sorted({file.parent.name for file in folder.glob(f"*/{_MONTHS}")}))
 
 
 def add_rows(folder: Path, rows: Sequence[HistoryRow], *, correct: bool = False) -> Path:
@@ -214,7 +225,7 @@ def read_history(folder: Path, machine: str) -> History:
     """
     rows: list[HistoryRow] = []
     notices: list[Notice] = []
-    for path in sorted((folder / machine).glob("[0-9]*.jsonl")):
+    for path in sorted((folder / machine).glob(_MONTHS)):
         held, torn = whole_lines(path)
         if torn:
             notices.append(_torn_notice(path))
@@ -284,6 +295,10 @@ def _given(line: str) -> dict[str, Any]:
 
 def _row(given: Mapping[str, Any]) -> HistoryRow:
     def value(name: str) -> Any:
+        if name == "judged":
+            # Records of an older idxbench don't have it.
+            held = given.get(name)
+            return None if held is None else Metric.model_validate(held)
         one = given[name]
         if name in _NUMBERS:
             return math.nan if one is None else float(one)
@@ -300,6 +315,7 @@ def _row_line(row: HistoryRow, of: int, generation: int) -> str:
     values = {
         key: None if isinstance(value, float) and math.isnan(value) else value for key, value in asdict(row).items()
     }
+    values["judged"] = None if row.judged is None else row.judged.model_dump(include=_JUDGED)
     whole = {"schema_version": SCHEMA_VERSION, "of": of, "generation": generation} | values
     return json.dumps(whole, sort_keys=True, allow_nan=False, separators=(",", ":"))
 
@@ -310,7 +326,8 @@ def _event(path: Path, number: int, line: str) -> Event:
         if given["kind"] not in ("pin", "accept"):
             raise ValueError(f"an event of kind {given['kind']!r}")
         texts = {name: str(given[name]) for name in ("at", "machine", "reason", "started")}
-        return Event(given["kind"], runs=tuple(given["runs"]), select=tuple(given["select"]), **texts)
+        nights = dict(given.get("nights", {}))
+        return Event(given["kind"], runs=tuple(given["runs"]), select=tuple(given["select"]), nights=nights, **texts)
     except (ValueError, KeyError, TypeError) as error:
         raise _bad_line(path, number, line, error) from None
 

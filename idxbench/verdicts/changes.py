@@ -6,7 +6,7 @@ from typing import Literal
 Verdict = Literal[
     "regressed",  # worse, beyond the floor
     "missing",  # the base has it, the new side has not, or it failed there
-    "suspicious",  # more than three times better: a bug until shown otherwise
+    "suspicious",  # more than three times faster: a bug until shown otherwise
     "unstable",  # the A/A control differs from itself tonight
     "inconclusive",  # could be either; says how large an effect it could have seen
     "incomparable",  # other data, other machine, another definition behind the name

@@ -1,13 +1,16 @@
 """``idxbench history`` as a user runs it: nights added, shown, pinned, accepted, exported; and mistakes."""
 
 import json
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
-from idxbench.store.history import read_history
+from idxbench.records import Measurement, load_run
+from idxbench.store.history import add_rows, read_history
+from idxbench.verdicts.history.recorded import rows_of
 from tests.nights.simulate import plant, simulate
-from tests.nights.written import started, write_history
+from tests.nights.written import night_rows, run_name, started, write_history
 from tests.verdicts.runs.examples import Arm, write_run
 
 
@@ -21,12 +24,19 @@ def nights(tmp_path):
 
 @pytest.fixture
 def run_of(tmp_path):
-    def make(night, **info):
+    def make(night, extra=(), **info):
         stamp = datetime.fromisoformat(started(night)).strftime("%Y%m%dT%H%M%SZ")
         given = {"started": started(night), "environment": {"machine": "box"}} | info
-        return write_run(tmp_path / "results" / f"{stamp}-0a1b2c3d", arms=[Arm("raw")], info=given, seed=night)
+        return write_run(
+            tmp_path / "results" / f"{stamp}-0a1b2c3d", arms=[Arm("raw")], info=given, seed=night, extra=extra
+        )
 
     return make
+
+
+def alarms_of(call):
+    read = json.loads(call("history", "show", "--json").stdout)
+    return {(one["name"], one["alarm"]["basis"]) for view in read["histories"] for one in view["shown"] if one["alarm"]}
 
 
 def fails(call, *arguments):
@@ -103,6 +113,48 @@ def test_accepting_the_newest_night(call, nights, tmp_path):
     assert "no alarms" in call("history", "show", "--machine", "box").stdout
 
 
+def test_accepting_a_night_that_ran_again(call, tmp_path):
+    slow = plant(simulate("gaussian", series=8, nights=21, seed=5, sd=0.02), 0.2, at=20, which=[1])
+    write_history(tmp_path / "history", slow)
+    again = {"run": run_name(20, hours=2), "started": started(20, hours=2)}
+    add_rows(tmp_path / "history", night_rows(slow, 20, **again))
+    assert alarms_of(call) == {("nightly", "rerun")}
+    said = call("history", "accept", "all", "--reason", "meant").stdout
+    assert said.endswith("figures start anew with the night of 2026-09-09\n")
+    assert alarms_of(call) == set()
+
+
+def test_accepting_tonight_of_several_configs(call, tmp_path):
+    slow = plant(simulate("gaussian", series=8, nights=21, seed=5, sd=0.02), 0.2, at=20, which=[1])
+    for night in range(21):
+        for hours, name in enumerate("ab"):
+            place = {"name": name, "run": run_name(night, hours=hours), "started": started(night, hours=hours)}
+            add_rows(tmp_path / "history", night_rows(slow, night, **place))
+    # One that runs no more: its last night is its own.
+    for night in range(15):
+        place = {"name": "old", "run": run_name(night, hours=3), "started": started(night, hours=3)}
+        add_rows(tmp_path / "history", night_rows(slow, night, **place))
+    assert alarms_of(call) == {("a", "night"), ("b", "night")}
+    call("history", "accept", "all", "--reason", "meant")
+    assert alarms_of(call) == set()
+    (event,) = read_history(tmp_path / "history", "box").events
+    assert event.nights == {"a": started(20), "b": started(20, hours=1), "old": started(14, hours=3)}
+
+
+def test_the_policy_of_the_run(call, run_of, tmp_path):
+    gate = {"gate": {"metrics": {"short_results": {"direction": "lower", "floor": 0.01, "kind": "difference"}}}}
+    short = Measurement(
+        "retrieve", "raw", "dot", "hnswlib", Arm("raw").build_json, '{"ef":10}', 10, "short_results", "", 0.0, 0.0, 0.0,
+        200, "share",
+    )  # fmt: skip
+    for night in range(12):
+        add_rows(tmp_path / "history", rows_of(load_run(run_of(night, [short], config=gate)), everything=True))
+    call("history", "add", run_of(12, [replace(short, value=0.2)], config=gate))
+    read = json.loads(call("history", "show", "--metric", "short_results", "--json").stdout)
+    ((seen,),) = [one["shown"] for one in read["histories"]]
+    assert seen["alarm"]["state"] == "candidate"
+
+
 def test_export(call, nights, tmp_path):
     done = call("history", "export", "--otava", "nights.csv", "--machine", "box")
     assert done.stdout.startswith('tests:\n  "nightly":\n    type: csv\n')
@@ -144,7 +196,7 @@ def test_a_broken_line_is_named(call, nights, tmp_path):
 
 
 def test_a_machine_that_has_no_name(call, run_of):
-    folder = run_of(0, environment={})
+    folder = run_of(0, environment={"processor": ""})
     assert "environment.machine" in fails(call, "add", folder)
     assert "letters, digits" in fails(call, "add", folder, "--machine", "../x")
 

@@ -31,7 +31,7 @@ def night(tmp_path):
 def nights(tmp_path):
     """A run against two others, one with less recall, one in which a build failed."""
     base = make_run(tmp_path / "base", arms=TWO)
-    versions = {"environment": {"versions": {"hnswlib": "0.9.0"}, "threads": 1}}
+    versions = {"environment": {"versions": {"numpy": "2.5.0"}, "threads": 1}}
     less = make_run(tmp_path / "less", arms=(replace(TWO[0], recall_shift=-0.02), TWO[1]), info=versions)
     failed = make_run(tmp_path / "failed", arms=(TWO[0], replace(TWO[1], fails="out of [memory]")))
     return [compare_runs([base], [other], policy=Policy()) for other in (less, failed)]
@@ -86,7 +86,7 @@ def test_equal_recall_and_fronts(night):
 
 def test_what_differs_stands_on_top(nights):
     text = printed(nights[0])
-    assert text.index("hnswlib: 0.8.0 -> 0.9.0") < text.index("New against base")
+    assert text.index("numpy: 2.4.6 -> 2.5.0") < text.index("New against base")
     assert "threads: 2 -> 1 (times can't be compared)" in text
     many = replace(nights[0], differences=tuple(Difference(f"config x{i}", "[a]", "[b]") for i in range(20)))
     text = printed(many)

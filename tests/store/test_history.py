@@ -8,6 +8,7 @@ import resource
 
 import pytest
 
+from idxbench.config.policy import Metric
 from idxbench.errors import ConfigError, ResultError
 from idxbench.store.history import Event, add_event, add_rows, check_machine, machines, read_history
 from tests.nights.written import history_row, run_name, started
@@ -49,6 +50,31 @@ def test_months_and_machines_have_files_of_their_own(tmp_path):
     assert sorted(file.name for file in (tmp_path / "box").iterdir()) == ["2026-08.jsonl", "2026-09.jsonl"]
     assert len(read_history(tmp_path, "box").rows) == 6
     assert len(read_history(tmp_path, "other").rows) == 3
+
+
+def test_a_machine_without_nights_is_none(tmp_path):
+    add_event(tmp_path, Event("pin", "2026-08-21T09:00:00+00:00", "empty", "1.0", runs=(run_name(0),)))
+    assert machines(tmp_path) == ()
+    add_rows(tmp_path, night(0))
+    assert machines(tmp_path) == ("box",)
+
+
+def test_how_a_metric_was_judged(tmp_path):
+    judged = Metric(direction="lower", floor=0.01, kind="difference", gate=False)
+    path = add_rows(tmp_path, night(n=1, judged=judged))
+    assert json.loads(lines(path)[0])["judged"] == {
+        "direction": "lower", "floor": 0.01, "kind": "difference", "gate": False
+    }  # fmt: skip
+    assert read_history(tmp_path, "box").rows[0].judged == judged
+    # Records of an older idxbench don't say.
+    given = json.loads(lines(path)[0])
+    del given["judged"]
+    path.write_text(json.dumps(given) + "\n")
+    assert read_history(tmp_path, "box").rows[0].judged is None
+    given["judged"] = {"direction": "up", "floor": 0.01}
+    path.write_text(json.dumps(given) + "\n")
+    with pytest.raises(ResultError, match="jsonl:1"):
+        read_history(tmp_path, "box")
 
 
 def test_a_run_that_is_there_is_refused(tmp_path):
@@ -159,6 +185,7 @@ def test_events_in_their_order(tmp_path):
     events = [
         Event("pin", "2026-08-21T09:00:00+00:00", "box", "1.0", runs=(run_name(0),)),
         Event("accept", "2026-08-22T09:00:00+00:00", "box", "meant", started=started(1), select=("metric=qps_batch",)),
+        Event("accept", "2026-08-23T09:00:00+00:00", "box", "meant", nights={"nightly": started(1)}, select=("all",)),
     ]
     for event in events:
         add_event(tmp_path, event)

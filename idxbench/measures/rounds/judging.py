@@ -1,7 +1,7 @@
 """From an interval and a floor to a verdict: arithmetic, the same for times, recall and sizes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any, Literal
 
 import numpy as np
@@ -11,6 +11,8 @@ Judged = Literal["regressed", "improved", "same", "inconclusive"]
 
 # Better by more than this factor is a bug until shown otherwise.
 SUSPICIOUS = math.log(3.0)
+# Sides that differ by any other key are two strategies, kinds of index or parameters: one may well be that much faster.
+_ALIKE = {"environment", "side"}
 # What rounding may move a figure that repeats to the last digit.
 ROUNDING = 1e-9
 
@@ -42,6 +44,19 @@ def judge(low: float, high: float, floor: float) -> Judged:
     if high < -floor - ROUNDING:
         return "improved"
     return "same" if -floor - ROUNDING <= low and high <= floor + ROUNDING else "inconclusive"
+
+
+def suspicious(verdict: str, effect: float, taken: Collection[str]) -> bool:
+    """Return whether a time is better than can be believed.
+
+    Parameters
+    ----------
+    verdict, effect
+        Of the time; the effect in logarithms.
+    taken
+        Keys that the sides differ by, as in `idxbench.measures.rounds.selectors.Sides`.
+    """
+    return verdict == "improved" and effect < -SUSPICIOUS and _ALIKE.issuperset(taken)
 
 
 def detectable(effect: float, low: float, floor: float) -> float:

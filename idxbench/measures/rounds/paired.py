@@ -1,7 +1,7 @@
 """Sides that took turns in the same rounds: log ratios of each, their medians, exact intervals, verdicts on times."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from idxbench.config.policy import Direction, Policy
 from idxbench.measures.intervals import Estimate, median_interval
-from idxbench.measures.rounds.judging import SUSPICIOUS, Judged, detectable, fewest, floor_log, judge, sign_test
+from idxbench.measures.rounds.judging import Judged, detectable, fewest, floor_log, judge, sign_test, suspicious
 from idxbench.measures.rounds.selectors import Searched, Selector, Sides, make_sides, one_each
 from idxbench.records import plain_parameters
 
@@ -82,10 +82,13 @@ class Control:
         logs. Empty without a control or with too few rounds.
     unstable
         Why tonight's times can't be trusted; empty where nothing says so.
+    too_few
+        Why the control can't say so, where its rounds are too few; empty where it can.
     """
 
     noise: Mapping[str, float]
     unstable: str
+    too_few: str = ""
 
     def floor(self, metric: str, declared: float, history: float = 0.0) -> float:
         """Return the effective floor of a metric as a share: declared, twice tonight's noise, or that of history."""
@@ -147,27 +150,28 @@ def judge_rounds(
     """
     measured = [row for row in rows if row.copy == 0]
     sides = make_sides(base_selector, new_selector, measured, measured, same=True)
-    control = control_of(rows, policy, level)
+    # Of the policy, not of this look: an unstable night ends the rounds, so that no later look asks again.
+    control = control_of(rows, policy, policy.level)
     changes = []
     for paired in pair_rounds(rows, sides, policy, level):
         metric = policy.metric(paired.metric)
         if metric is not None and kept_strategy(policy, paired.key[0]):
-            floor = control.floor(paired.metric, metric.floor)
-            changes.append(
-                judge_paired(paired, metric.floor, floor, gated=metric.gate, unstable=bool(control.unstable))
-            )
+            floor, unstable = control.floor(paired.metric, metric.floor), bool(control.unstable)
+            changes.append(judge_paired(paired, metric.floor, floor, sides.taken, gated=metric.gate, unstable=unstable))
     return changes
 
 
-def judge_paired(paired: Paired, declared: float, floor: float, *, gated: bool, unstable: bool) -> RoundChange:
-    """Judge one figure; floors are shares."""
+def judge_paired(
+    paired: Paired, declared: float, floor: float, taken: Collection[str], *, gated: bool, unstable: bool
+) -> RoundChange:
+    """Judge one figure; floors are shares, ``taken`` is what the sides differ by."""
     ratio, limit = paired.ratio, floor_log(floor)
     verdict: Any = judge(ratio.low, ratio.high, limit)
     if not gated:
         verdict = "advisory"
     elif unstable:
         verdict = "unstable"
-    elif verdict == "improved" and ratio.value < -SUSPICIOUS:
+    elif suspicious(verdict, ratio.value, taken):
         verdict = "suspicious"
     seen = math.expm1(detectable(ratio.value, ratio.low, limit))
     return RoundChange(paired, declared, floor, verdict, gated, seen)
@@ -198,36 +202,55 @@ def pair_rounds(rows: Sequence[RoundLike], sides: Sides, policy: Policy, level: 
 def control_of(rows: Sequence[RoundLike], policy: Policy, level: float) -> Control:
     """Compare the control with its twin, in the same rounds.
 
-    The night is unstable where the interval of a gated metric lies wholly beyond ``STABLE``, at the level corrected for
-    the number of the control's figures (Bonferroni). Its noise is told at ``NOISE_LEVEL``.
+    What makes a copy slower makes all its searches slower. So the searches of a round are one observation, their
+    median, and the night is unstable where the interval over rounds of a gated metric lies wholly beyond ``STABLE``, at
+    the level corrected for the number of these metrics (Bonferroni). Corrected for the number of figures, 6 searches
+    in 10 rounds could never say so. The noise of figures is told at ``NOISE_LEVEL``.
     """
     nothing = Selector("")
     same = Sides(nothing, nothing)
     first, second = ([row for row in rows if row.copy == copy] for copy in (0, 1))
     twins = _grouped(first, same, nothing), _grouped(second, same, nothing)
-    figures = _estimates(*twins, policy, NOISE_LEVEL)
     noise: dict[str, list[float]] = {}
-    for one in figures:
+    for one in _estimates(*twins, policy, NOISE_LEVEL):
         if not math.isnan(one.ratio.low):
             noise.setdefault(one.metric, []).append((one.ratio.high - one.ratio.low) / 2.0)
     medians = {metric: float(np.median(widths)) for metric, widths in noise.items()}
-    gated = {metric for metric in TIMES if (found := policy.metric(metric)) is not None and found.gate}
-    strict = _estimates(*twins, policy, look_level(level, sum(one.metric in gated for one in figures)))
-    apart = [one for one in strict if one.metric in gated and _beyond(one.ratio)]
-    worst = max(apart, key=lambda one: abs(one.ratio.value), default=None)
-    return Control(medians, "" if worst is None else _apart(worst))
+    gated = [metric for metric in TIMES if (found := policy.metric(metric)) is not None and found.gate]
+    pooled = {(metric, *place): values for metric in gated for place, values in _pooled(*twins, metric).items()}
+    strict = look_level(level, len({about[0] for about in pooled}))
+    ratios = {about: median_interval(np.array(values), level=strict) for about, values in pooled.items()}
+    apart = [about for about, ratio in ratios.items() if _beyond(ratio)]
+    worst = max(apart, key=lambda about: abs(ratios[about].value), default=None)
+    few = "" if apart else next(filter(None, (too_few(ratio.n, strict) for ratio in ratios.values())), "")
+    return Control(
+        medians,
+        "" if worst is None else _apart(worst, ratios[worst].value),
+        few and f"the A/A control can't say whether the machine was steady: {few}",
+    )
+
+
+def _pooled(base: Grouped, new: Grouped, metric: str) -> dict[tuple[str, str, str], list[float]]:
+    """Return the log ratios of two copies by strategy, index and build: one a round, the median over its searches."""
+    held: dict[tuple[str, str, str], dict[tuple[int, int], list[float]]] = {}
+    for key, rows in base.items():
+        others = new.get(key, {})
+        for number in rows.keys() & others.keys():
+            one, two = getattr(rows[number], metric), getattr(others[number], metric)
+            if one > 0 and two > 0:
+                held.setdefault(key[:3], {}).setdefault(number, []).append(math.log(two / one))
+    return {place: [float(np.median(ratios)) for ratios in rounds.values()] for place, rounds in held.items()}
 
 
 def _beyond(ratio: Estimate) -> bool:
     return judge(ratio.low, ratio.high, floor_log(STABLE)) in ("regressed", "improved")
 
 
-def _apart(worst: Paired) -> str:
-    strategy, index, build, search = worst.key
-    where = " ".join(filter(None, (strategy, index, plain_parameters(build), plain_parameters(search))))
-    change = math.expm1(abs(worst.ratio.value))
+def _apart(about: tuple[str, str, str, str], log: float) -> str:
+    metric, strategy, index, build = about
+    where = " ".join(filter(None, (strategy, index, plain_parameters(build))))
     return (
-        f"two copies of the same index differ from each other by {change:.1%} in {worst.metric} ({where}): "
+        f"two copies of the same index differ from each other by {math.expm1(abs(log)):.1%} in {metric} ({where}): "
         "something else used the machine, or memory lay differently"
     )
 

@@ -22,9 +22,10 @@ LEFT_OUT = frozenset({"unstable", "interrupted", "incomplete"})
 
 @dataclass(frozen=True)
 class Night:
-    """The runs of one night, oldest first."""
+    """The runs of one night, oldest first, and when the first and the last of them started."""
 
     started: str
+    newest: str
     runs: tuple[str, ...]
 
 
@@ -99,7 +100,7 @@ class Board:
         return np.array([unit in ("s", "1/s") for unit in self.units], dtype=np.bool_)
 
 
-def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Policy) -> Board:
+def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Policy | None) -> Board:
     """Arrange the records of one config on one machine.
 
     Parameters
@@ -109,7 +110,7 @@ def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Poli
     events
         Of the machine: accepted changes start new stretches.
     policy
-        How metrics are judged.
+        How metrics are judged; None takes for each figure the policy of the newest run that has it.
     """
     nights, night_of_run = _nights(rows)
     run_numbers = {run: number for number, run in enumerate(night_of_run)}
@@ -121,6 +122,8 @@ def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Poli
     stamp_numbers: dict[tuple[str, str], int] = {}
     flags: list[dict[int, tuple[str, ...]]] = [{} for _ in numbered]
     units = dict(zip(series, (row.unit for row in rows), strict=True))
+    # The newest run comes last and stays.
+    judged = dict(zip(series, (row.judged for row in rows), strict=True))
     versions: dict[int, tuple[tuple[str, str | None], ...]] = {}
     for number, row in zip(series, rows, strict=True):
         night, run = night_of_run[row.run], run_numbers[row.run]
@@ -140,7 +143,7 @@ def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Poli
         name=first.name,
         nights=nights,
         cells=cells,
-        metrics=tuple(policy.metric(cell.measure) for cell in cells),
+        metrics=tuple(_metric(policy, judged[number], cell.measure) for number, cell in enumerate(cells)),
         units=tuple(units[number] for number in range(len(cells))),
         values=_night_medians(by_run, night_of, len(nights)),
         by_run=by_run,
@@ -153,19 +156,42 @@ def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Poli
     )
 
 
+def _metric(policy: Policy | None, judged: Metric | None, measure: str) -> Metric | None:
+    if policy is not None:
+        return policy.metric(measure)
+    return judged or Policy().metric(measure)
+
+
 def _nights(rows: Sequence[HistoryRow]) -> tuple[tuple[Night, ...], dict[str, int]]:
     """Gather runs into nights; return them, and the night of each run in order of start."""
-    nights: list[tuple[str, list[str]]] = []
+    nights: list[tuple[str, list[str], list[str]]] = []
     night_of: dict[str, int] = {}
     for row in rows:
         if row.run in night_of:
             continue
         started = datetime.fromisoformat(row.started)
         if not nights or started - datetime.fromisoformat(nights[-1][0]) >= NIGHT:
-            nights.append((row.started, []))
-        nights[-1][1].append(row.run)
+            nights.append((row.started, [], []))
+        nights[-1][1].append(row.started)
+        nights[-1][2].append(row.run)
         night_of[row.run] = len(nights) - 1
-    return tuple(Night(started, tuple(runs)) for started, runs in nights), night_of
+    return tuple(Night(first, starts[-1], tuple(runs)) for first, starts, runs in nights), night_of
+
+
+def newest_nights(rows: Sequence[HistoryRow]) -> dict[str, str]:
+    """Return the start of the newest night of every config, of records by start."""
+    names = dict.fromkeys(row.name for row in rows)
+    return {name: _nights([row for row in rows if row.name == name])[0][-1].started for name in names}
+
+
+def first_new(event: Event, name: str, nights: Sequence[Night]) -> int:
+    """Return the number of the first night of a config that an accepted change counts as new; none: how many there are.
+
+    A night is new as a whole where its newest run is: a night has one median, and a run of it that came before the
+    change was accepted is most often why it was.
+    """
+    start = event.nights.get(name, event.started)
+    return next((number for number, night in enumerate(nights) if night.newest >= start), len(nights))
 
 
 def _night_medians(by_run: NDArray[np.float64], night_of: NDArray[np.int64], n_nights: int) -> NDArray[np.float64]:
@@ -183,12 +209,10 @@ def _stretches(
 ) -> NDArray[np.int64]:
     """Return the number of each stretch of nights between accepted changes, new data and new set-ups."""
     edges = np.zeros(stamps.shape, dtype=np.int64)
-    starts = [night.started for night in nights]
     for event in events:
-        if event.kind != "accept" or not any(start >= event.started for start in starts):
-            continue
-        night = next(number for number, start in enumerate(starts) if start >= event.started)
-        edges[[matches(cell, name, event.select) for cell in cells], night] = 1
+        night = first_new(event, name, nights)
+        if event.kind == "accept" and night < len(nights):
+            edges[[matches(cell, name, event.select) for cell in cells], night] = 1
     for number, line in enumerate(stamps):
         measured = np.flatnonzero(line >= 0)
         edges[number, measured[1:][np.diff(line[measured]) != 0]] = 1

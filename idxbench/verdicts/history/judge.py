@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from idxbench.config.policy import Policy
 from idxbench.store.history import Event, HistoryRow
-from idxbench.verdicts.history.board import Board, accepts_all, make_board
+from idxbench.verdicts.history.board import Board, accepts_all, first_new, make_board
 from idxbench.verdicts.history.movement import shared_movement
 from idxbench.verdicts.history.records import Alarm, Noise, Point, References, Shown
 from idxbench.verdicts.history.rules import RECENT, WIDTH_LEVEL, WINDOW, Found, Spread, find_change
@@ -22,8 +22,8 @@ _LOOKED_AT = 2 * WINDOW
 TOGETHER_FLOOR = math.log(1.05)
 
 
-def boards(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Policy) -> list[Board]:
-    """Arrange the records of a machine, a board for every config."""
+def boards(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Policy | None) -> list[Board]:
+    """Arrange the records of a machine, a board for every config; see `make_board`."""
     names = dict.fromkeys(row.name for row in rows)
     return [make_board([row for row in rows if row.name == name], events, policy) for name in names]
 
@@ -189,7 +189,7 @@ def _together(board: Board, shared: NDArray[np.float64], events: Sequence[Event]
     rows = np.zeros(len(shared), dtype=np.int64)
     for event in events:
         if accepts_all(event, board.name):
-            rows += np.array([night.started >= event.started for night in board.nights], dtype=np.int64)
+            rows[first_new(event, board.name, board.nights) :] += 1
     found = find_change(shared, rows, TOGETHER_FLOOR, np.empty(0))
     if found.state is None or found.basis is None:
         return None

@@ -11,19 +11,20 @@ from idxbench.measures.rounds.paired import control_of
 from idxbench.records import Measurement, Run
 from idxbench.store.history import CELL_COLUMNS, HistoryRow, check_machine
 from idxbench.store.round_rows import counted, read_rounds
+from idxbench.verdicts.runs.surroundings import machine_of
 
 
-def machine_of(run: Run, machine: str = "") -> str:
-    """Return the machine a run ran on, by the name given or its own.
+def history_machine(run: Run, machine: str = "") -> str:
+    """Return the machine a run's figures are kept under: the name given, or that of the machine it ran on.
 
     Raises
     ------
     ConfigError
         The name given can't be one, or the run does not know its machine.
     """
-    known = run.info.get("environment", {}).get("machine", "")
-    if machine or known:
-        return check_machine(machine or known)
+    name = machine or machine_of(run)
+    if name:
+        return check_machine(name)
     raise ConfigError(
         Problem(
             str(run.path / "run.json"), "environment.machine", "none: an older idxbench wrote it", "give --machine NAME"
@@ -50,12 +51,12 @@ def rows_of(
     Raises
     ------
     ConfigError
-        See `machine_of`.
+        See `history_machine`.
     ResultError
         ``rounds.csv`` can't be read.
     """
     policy = policy or Policy()
-    where, info = machine_of(run, machine), run.info
+    where, info = history_machine(run, machine), run.info
     started = datetime.fromisoformat(info["started"]).astimezone(UTC).isoformat(timespec="seconds")
     control = control_of(counted(read_rounds(run.path)), policy, policy.level)
     known = DEFAULT_METRICS.keys() | policy.metrics.keys()
@@ -80,7 +81,8 @@ def rows_of(
                 commit=str(info.get("git_commit") or ""),
                 versions=dict(info.get("environment", {}).get("versions", {})),
                 data=_hash(info["data"]["fingerprints"]),
-                setup=_setup(run),
+                setup=_setup(run, row.strategy),
+                judged=policy.metric(_measure(row)),
             )
             rows[record.cell] = record
     return tuple(rows.values())
@@ -117,14 +119,21 @@ def _identity(run: Run) -> str:
     return _hash([info["name"], info["started"], info["config"], info["data"]["fingerprints"], compiled])
 
 
-def _setup(run: Run) -> str:
-    """Hash what else makes two figures of a cell comparable: another depth or another number of threads does not."""
+def _setup(run: Run, strategy: str) -> str:
+    """Hash what else makes two figures of a cell comparable.
+
+    Another depth, seed or number of threads does not, and neither does a strategy that stands for something else: its
+    name says not which factor it rescales by.
+    """
     config, info = run.info["config"], run.info
     measure = config.get("measure", {})
     code = str(info.get("identity", {}).get("code", "")).partition("/")[0]
     threads = info.get("environment", {}).get("threads")
     kept = [threads, max(config.get("k", [0])), measure.get("queries"), measure.get("build_mode"), measure.get("rate")]
-    return _hash([*kept, code])
+    told = {one["name"]: [one.get("transform"), one.get("similarity")] for one in info.get("strategies", ())}
+    # Tasks without indexes tell of no strategy; then any change of the config's is one.
+    space = told.get(strategy, config.get("strategy")) if strategy else None
+    return _hash([*kept, code, config.get("seed"), space])
 
 
 def _hash(value: object) -> str:

@@ -8,11 +8,12 @@ from idxbench.records import Run
 from idxbench.store.history import Event, HistoryRow, read_history
 from idxbench.verdicts.changes import Cell
 from idxbench.verdicts.history.judge import boards, judge
-from idxbench.verdicts.history.recorded import machine_of, rows_of
+from idxbench.verdicts.history.recorded import history_machine, rows_of
 from idxbench.verdicts.history.records import Alarm, Noise
+from idxbench.verdicts.runs.context import policy_of
 
 
-def noise(history: Path, run: Run, *, machine: str = "") -> dict[Cell, Noise]:
+def noise(history: Path, run: Run, *, machine: str = "", policy: Policy | None = None) -> dict[Cell, Noise]:
     """Return how far nights lie apart that nobody changed, by cell: those before a run, of its machine and config.
 
     Parameters
@@ -23,20 +24,23 @@ def noise(history: Path, run: Run, *, machine: str = "") -> dict[Cell, Noise]:
         Left out itself, as are later ones.
     machine
         Where the run ran; empty takes the run's own word.
+    policy
+        Which differences are ratios; None takes the run's own.
 
     Returns
     -------
-    Cells with fewer than 8 nights that count are not in it.
+    Cells with fewer than 11 nights that count are not in it: 8, and the last three, which may be those that changed.
 
     Raises
     ------
     ConfigError, ResultError
-        The machine has no name, or the history can't be read.
+        The machine has no name, the run's policy does not parse, or the history can't be read.
     """
-    tonight = rows_of(run, machine=machine)
+    policy = policy or policy_of(run)
+    tonight = rows_of(run, machine=machine, policy=policy)
     before, events = _before(history, run, machine, tonight)
     found: dict[Cell, Noise] = {}
-    for board in boards(before, events, Policy()):
+    for board in boards(before, events, policy):
         shown, _ = judge(board, events)
         found |= {one.cell: one.noise for one in shown if one.noise is not None}
     return found
@@ -52,14 +56,14 @@ def alarms(history: Path, run: Run, *, machine: str = "", policy: Policy | None 
     run
         Its figures count, and later nights don't.
     policy
-        Directions, floors, and what is gated.
+        Directions, floors, and what is gated; None takes the run's own.
 
     Raises
     ------
     ConfigError, ResultError
         As for `noise`.
     """
-    policy = policy or Policy()
+    policy = policy or policy_of(run)
     tonight = rows_of(run, machine=machine, policy=policy)
     before, events = _before(history, run, machine, tonight)
     if not tonight or not before:
@@ -84,7 +88,7 @@ def worst_first(alarm: Alarm) -> tuple[bool, bool, float]:
 def _before(
     history: Path, run: Run, machine: str, tonight: Sequence[HistoryRow]
 ) -> tuple[list[HistoryRow], tuple[Event, ...]]:
-    known = read_history(history, machine_of(run, machine))
+    known = read_history(history, history_machine(run, machine))
     if not tonight:
         return [], ()
     first = tonight[0]

@@ -12,9 +12,12 @@ from idxbench.verdicts.history.tonight import worst_first
 
 
 def view(history: History, words: Sequence[str] = (), policy: Policy | None = None) -> tuple[Nights, ...]:
-    """Judge a history and keep the series that words select; those left out still tell what all did together."""
+    """Judge a history and keep the series that words select; those left out still tell what all did together.
+
+    Without a policy each figure is judged as by the newest run that has it.
+    """
     found = []
-    for board in boards(history.rows, history.events, policy or Policy()):
+    for board in boards(history.rows, history.events, policy):
         shown, together = judge(board, history.events)
         kept = sorted((one for one in shown if matches(one.cell, one.name, words)), key=_badness)
         if kept:

@@ -11,6 +11,7 @@ from idxbench.records import Run, plain_parameters
 from idxbench.verdicts.changes import Cell, Change, Comparison, Matched, Verdict
 from idxbench.verdicts.runs.context import Context, make_context
 from idxbench.verdicts.runs.figures import Figure, Figures, Joined, join_figures, medians
+from idxbench.verdicts.runs.libraries import library_differences
 from idxbench.verdicts.runs.matched import match_speeds, pareto_fronts
 from idxbench.verdicts.runs.outcome import Outcome, not_compared, weigh
 from idxbench.verdicts.runs.samples import Samples
@@ -72,7 +73,10 @@ def compare_runs(
         len(new),
         paired=context.same and bool(context.rounds),
         machine=all(same_machine(one, two) for one in base for two in new),
-        differences=() if context.same else differences(base[-1], new[-1]),
+        differences=(
+            *library_differences(figures.joined),
+            *(() if context.same else differences(base[-1], new[-1])),
+        ),
         changes=tuple(sorted(changes, key=badness)),
         matched=tuple(sorted(at_recall, key=_badness_matched)),
         unstable=context.control.unstable,
@@ -194,10 +198,13 @@ def _named(key: Key) -> str:
 
 
 def _round_notices(context: Context) -> Iterator[str]:
-    disturbed = {(row.session, row.round) for row in context.rounds if row.flagged}
+    disturbed = {(row.session, row.round): row.attempt for row in context.rounds if row.flagged}
+    twice = sum(attempt > 0 for attempt in disturbed.values())
     every = {(row.session, row.round) for row in context.rounds}
-    if disturbed:
-        yield f"{len(disturbed)} of {len(every)} rounds were disturbed twice, and count"
+    if twice:
+        yield f"{twice} of {len(every)} rounds were disturbed twice, and count"
+    if len(disturbed) > twice:
+        yield f"{len(disturbed) - twice} of {len(every)} rounds were disturbed and not repeated, and count"
     sessions = {row.session for row in context.rounds}
     if len(sessions) > 1:
         yield f"the run was resumed {len(sessions) - 1} times: rounds are paired within a start"
@@ -205,3 +212,5 @@ def _round_notices(context: Context) -> Iterator[str]:
         yield "this run kept no rounds: times of its sides can't be paired"
     if context.same and context.rounds and not any(row.copy for row in context.rounds):
         yield "without an A/A control: nothing says how far an index differs from itself tonight"
+    if context.same and context.control.too_few:
+        yield context.control.too_few

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from idxbench.config.policy import Policy
 from idxbench.config.policy_file import parse_policy
-from idxbench.measures.rounds.paired import Control, control_of, look_level
+from idxbench.measures.rounds.paired import Control, Key, control_of, look_level
 from idxbench.measures.rounds.selectors import Searched, Sides, make_sides
 from idxbench.records import Run
 from idxbench.store.round_rows import RoundRow, counted, read_rounds
@@ -39,7 +39,7 @@ class Context:
     noise
         Of history, by cell with all its columns.
     exact
-        Whether equal builds give equal answers, so that every change is one.
+        Whether equal builds by one version of a library give equal answers, so that every change is one.
     incomparable
         Why nothing can be compared; empty where it can.
     depth
@@ -64,6 +64,12 @@ class Context:
     depth: str
     times: str
     redefined: Mapping[str, str]
+
+    def took_turns(self, key: Key) -> bool:
+        """Return whether both sides of one run have rounds of a search, whether or not the same ones."""
+        mine = [row for row in self.rounds if row.copy == 0 and self.sides.key(row) == key]
+        sides = (self.sides.base, self.sides.new)
+        return self.same and all(any(side.matches(row) for row in mine) for side in sides)
 
     @property
     def unstable(self) -> bool:
@@ -103,7 +109,7 @@ def make_context(
         same,
         rounds,
         level,
-        control_of(rounds, policy, level),
+        control_of(rounds, policy, policy.level),
         {} if same or noise is None else noise,
         exact=sides.taken <= _SAME_BUILD and all(repeatable(*pair) for pair in pairs),
         incomparable=next(filter(None, (data_apart(*pair) for pair in pairs)), ""),

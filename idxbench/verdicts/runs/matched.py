@@ -18,6 +18,7 @@ from idxbench.verdicts.changes import FrontPoint, Matched
 from idxbench.verdicts.runs.context import Context
 from idxbench.verdicts.runs.figures import Figure, Figures, Joined, Slot, join_one
 from idxbench.verdicts.runs.outcome import Outcome, not_compared, outcome
+from idxbench.verdicts.runs.times import NO_PAIRS
 
 SPEED = "qps_batch"
 # Recalls at which speeds are compared besides the config's target, where both sides reach them.
@@ -169,7 +170,8 @@ def _compare(
     if context.same and context.rounds:
         slower = one - two
         estimate = median_interval(slower, level=context.level)
-        why, p = too_few(estimate.n, context.level), sign_test(slower[~np.isnan(slower)])
+        apart = NO_PAIRS if not estimate.n and np.isfinite(one).any() and np.isfinite(two).any() else ""
+        why, p = apart or too_few(estimate.n, context.level), sign_test(slower[~np.isnan(slower)])
         return outcome(about, context, base, new, estimate, "rounds", floor, why=why, p=p)
     n = min(len(one), len(two))
     if n >= context.policy.min_runs and not context.times:

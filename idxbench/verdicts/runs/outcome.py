@@ -5,15 +5,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from idxbench.measures.intervals import Estimate
-from idxbench.measures.rounds.judging import ROUNDING, SUSPICIOUS, detectable, floor_log, judge
+from idxbench.measures.rounds.judging import ROUNDING, detectable, floor_log, judge, suspicious
 from idxbench.verdicts.changes import Basis, Change, Verdict
 from idxbench.verdicts.runs.context import Context
 from idxbench.verdicts.runs.figures import Joined
 
 # Share of false discoveries among the figures that are not gated and are said to have changed.
 FALSE_DISCOVERIES = 0.05
-# Sides that differ by any other key are two kinds of index or two parameters: one may well be three times as fast.
-_ALIKE = {"strategy", "environment", "side"}
 
 
 @dataclass(frozen=True)
@@ -63,7 +61,7 @@ def outcome(
         verdict = "advisory"
     elif timed and context.unstable:
         verdict, why = "unstable", why or "the control differs from itself"
-    elif verdict == "improved" and ratio and estimate.value < -SUSPICIOUS and context.sides.taken <= _ALIKE:
+    elif timed and suspicious(verdict, estimate.value, context.sides.taken):
         verdict, why = "suspicious", why or "more than three times better: a bug until shown otherwise"
     seen = detectable(estimate.value, estimate.low, limit)
     return Outcome(

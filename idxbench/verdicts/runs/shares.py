@@ -11,6 +11,7 @@ from idxbench.measures.shift import rank_test, shift_interval
 from idxbench.records import compact_json
 from idxbench.verdicts.runs.context import Context
 from idxbench.verdicts.runs.figures import Figure, Joined, effect_of, medians
+from idxbench.verdicts.runs.libraries import same_library
 from idxbench.verdicts.runs.outcome import Outcome, outcome
 from idxbench.verdicts.runs.samples import Samples
 from idxbench.verdicts.runs.surroundings import same_queries
@@ -24,8 +25,9 @@ _MEMORY_STEP = 2.0**20
 def judge_share(joined: Joined, context: Context, samples: Samples) -> Outcome:
     """Judge a figure that both sides have and no clock measured.
 
-    Where builds repeat, any change is real. Otherwise it is weighed by the queries, paired where both sides asked the
-    same ones; by ranks where there are runs enough; or, where there is neither, as it stands.
+    Where builds repeat, as those of one version of a library do, any change is real. Otherwise it is weighed by the
+    queries, paired where both sides asked the same ones; by ranks where there are runs enough; or, where there is
+    neither, as it stands.
     """
     if joined.new is None:
         raise ValueError("a side is missing")
@@ -36,7 +38,7 @@ def judge_share(joined: Joined, context: Context, samples: Samples) -> Outcome:
         return outcome(
             joined, context, base, new, estimate, "single", joined.metric.floor, why="no ratio of such values"
         )
-    if joined.metric.exact and context.exact:
+    if joined.metric.exact and context.exact and same_library(joined):
         change = context.policy.metrics.get(joined.cell.measure)
         floor = 0.0 if change is None or change.floor is None else change.floor
         return outcome(joined, context, base, new, Estimate(effect, effect, effect, _n(joined)), "exact", floor)

@@ -1,13 +1,20 @@
 """``RUN::SELECTOR`` from the command line to loaded runs."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from idxbench.errors import ConfigError, Problem, ResultError
-from idxbench.records import Run, find_run, load_run
+from idxbench.records import Run, find_run, finished_runs, load_run
+
+# Keys of a config that say how long and how is measured or judged, and not what: raising the rounds keeps the baseline.
+_EFFORT = {"gate", "name", "target_recall", "cache"}
+_EFFORT_MEASURE = {"rounds", "doublings", "budget", "control", "rate"}
+
+
+class OtherConfigurationError(ResultError):
+    """There are finished runs to compare with, but of another configuration."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ def load_side(text: str, n: int = 1, exclude: Sequence[Path] = ()) -> Side:
 
     Raises
     ------
-    ResultError
+    OtherConfigurationError, ResultError
         See `find_runs`; or a run can't be read.
     """
     path, selector = split_side(text)
@@ -86,25 +93,29 @@ def find_runs(path: Path, n: int = 1, exclude: Sequence[Path] = ()) -> list[Path
 
     Raises
     ------
+    OtherConfigurationError
+        All that there are have another configuration.
     ResultError
         There is none.
     """
     if (path / "run.json").is_file():
         return [path]
     left_out = {folder.resolve() for folder in exclude}
-    found = sorted((file.parent for file in path.glob("**/run.json")), key=lambda folder: folder.name, reverse=True)
     kept: list[Path] = []
-    configuration: Any = None
-    for folder in found:
-        told = _finished(folder / "run.json")
-        if not told or configuration not in (None, _configuration(told)):
-            continue
+    others: list[list[str]] = []
+    configuration: dict[str, Any] = {}
+    for folder, told in reversed(finished_runs(path)):
         # Where the other side comes from the same parent, it says which configuration is meant.
-        configuration = _configuration(told)
-        if folder.resolve() not in left_out:
+        configuration = configuration or _configuration(told)
+        apart = _apart(configuration, _configuration(told))
+        if apart:
+            others.append(apart)
+        elif folder.resolve() not in left_out:
             kept.append(folder)
         if len(kept) == n:
             break
+    if others and not kept:
+        raise _other_configuration(path, others)
     # Says what is wrong where there is none; where all that there is belongs to the other side, that is it.
     return kept[::-1] or [_only(path, left_out)]
 
@@ -123,18 +134,30 @@ def _only(path: Path, left_out: set[Path]) -> Path:
     return newest
 
 
-def _finished(file: Path) -> dict[str, Any]:
-    try:
-        told = json.loads(file.read_text(encoding="utf-8"))
-        return dict(told) if told.get("status") == "finished" else {}
-    except (OSError, ValueError, AttributeError, TypeError):
-        return {}
+def _other_configuration(path: Path, others: Sequence[list[str]]) -> OtherConfigurationError:
+    """Say how many there are, and which keys the newest of them differs in."""
+    count = "1 finished run" if len(others) == 1 else f"{len(others)} finished runs"
+    return OtherConfigurationError(
+        Problem(
+            str(path),
+            "a finished run besides the one it is compared with, of the same configuration",
+            f"{count} of another configuration ({', '.join(others[0])})",
+            "run once more, or name two run directories",
+        )
+    )
 
 
 def _configuration(info: dict[str, Any]) -> dict[str, Any]:
-    """Return what was measured, without what merely decides by it."""
-    measured = {key: value for key, value in info.get("config", {}).items() if key not in ("gate", "name")}
+    """Return what was measured, without how long, and what merely decides by it."""
+    measured = {key: value for key, value in info.get("config", {}).items() if key not in _EFFORT}
+    effort = measured.pop("measure", {})
+    measured |= {f"measure.{key}": value for key, value in effort.items() if key not in _EFFORT_MEASURE}
     return measured | {"only": info.get("only", [])}
+
+
+def _apart(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
+    """Return the keys that differ; one that a side has not is one that its version did not know."""
+    return sorted(key for key in one.keys() & two.keys() if one[key] != two[key])
 
 
 def load_sides(base: str, others: Sequence[str], n: int = 1) -> tuple[Side, tuple[Side, ...]]:

@@ -28,16 +28,16 @@ _ABSENT = "none"
 
 
 def machine_of(run: Run) -> str:
-    """Return the name of a run's machine: processor, cores, memory as it is sold, architecture."""
+    """Return the name of a run's machine: the one it was given, or what it is; empty where neither is known."""
     told = run.info.get("environment", {})
     if told.get("machine"):
         return str(told["machine"])
+    if not told.get("processor") or not told.get("cores_usable"):
+        return ""
     architecture = re.search(r"x86_64|amd64|aarch64|arm64|riscv64|ppc64le|s390x", str(told.get("platform", "")))
     memory = float(told.get("memory_bytes") or 2.0**30)
-    cores = int(told.get("cores_usable") or 0)
-    return machine_name(
-        str(told.get("processor", "")), cores, int(memory), architecture.group() if architecture else ""
-    )
+    name = architecture.group() if architecture else ""
+    return machine_name(str(told["processor"]), int(told["cores_usable"]), int(memory), name)
 
 
 def same_machine(base: Run, new: Run) -> bool:
@@ -81,7 +81,10 @@ def redefined(base: Run, new: Run) -> dict[str, str]:
 
 
 def repeatable(base: Run, new: Run) -> bool:
-    """Return whether equal builds of two runs give equal answers: one thread and seed, the same queries and machine."""
+    """Return whether equal builds of two runs give equal answers: one thread and seed, the same queries and machine.
+
+    By one version of a library, that is: see `idxbench.verdicts.runs.libraries.same_library`.
+    """
     measure = [run.info.get("config", {}).get("measure", {}) for run in (base, new)]
     if any(one.get("build_mode") != "repeatable" for one in measure) or not same_machine(base, new):
         return False

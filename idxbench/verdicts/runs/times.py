@@ -6,11 +6,14 @@ from collections.abc import Mapping
 import numpy as np
 
 from idxbench.measures.intervals import Estimate
-from idxbench.measures.rounds.paired import Key, Paired, pair_rounds, too_few
+from idxbench.measures.rounds.paired import TIMES, Key, Paired, pair_rounds, too_few
 from idxbench.measures.shift import rank_test, shift_interval
 from idxbench.verdicts.runs.context import Context
 from idxbench.verdicts.runs.figures import Joined, effect_of, medians
 from idxbench.verdicts.runs.outcome import Outcome, outcome
+
+# Why two sides of a run that both took turns have no pairs.
+NO_PAIRS = "their rounds have none in common (timed in different groups or sessions)"
 
 Pairs = Mapping[tuple[Key, str], Paired]
 
@@ -32,6 +35,10 @@ def judge_time(joined: Joined, context: Context, pairs: Pairs) -> Outcome:
         return outcome(joined, context, paired.base, paired.new, paired.ratio, "rounds", floor, why=why, p=paired.p)
     base, new = medians(joined)
     effect = effect_of(joined, base, new)
+    if joined.cell.metric in TIMES and context.took_turns(joined.key):
+        return outcome(
+            joined, context, base, new, Estimate(effect, math.nan, math.nan, 0), "rounds", floor, why=NO_PAIRS
+        )
     n = 0 if joined.new is None else min(len(joined.base.rows), len(joined.new.rows))
     if n >= context.policy.min_runs and not context.times and not math.isnan(effect):
         return _many_runs(joined, context, base, new, floor)

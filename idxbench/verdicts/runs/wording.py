@@ -145,7 +145,7 @@ def status_line(comparison: Comparison) -> str:
     count = f"{worst}: {len(found)} of {len(gated)} gated figures"
     first = found[0]
     if worst == "unstable":
-        return f"{count}; {comparison.unstable}"
+        return f"{count}; {comparison.unstable}{_not_compared(gated)}"
     if worst == "inconclusive":
         return f"{count}; {_could_have_seen(found)}{_shown(gated)}"
     if worst == "same":
@@ -154,7 +154,8 @@ def status_line(comparison: Comparison) -> str:
         return f"nothing decided: {_all(len(found), len(gated))} are only shown: {first.why or 'no interval'}"
     if worst == "improved":
         return f"{count}, none worse; most: {line_words(first)}{_shown(gated)}"
-    return f"{count}; {'worst' if worst == 'regressed' else 'first'}: {line_words(first)}"
+    told = "" if worst == "incomparable" else _not_compared(gated)
+    return f"{count}; {'worst' if worst == 'regressed' else 'first'}: {line_words(first)}{told}"
 
 
 # What decides most comes first; what is only shown, last.
@@ -199,3 +200,9 @@ def _shown(gated: Sequence[Change]) -> str:
     """Say how many of the gated figures are only shown, and why."""
     shown = [one for one in gated if one.verdict == "advisory"]
     return f"; {len(shown)} only shown: {shown[0].why}" if shown else ""
+
+
+def _not_compared(gated: Sequence[Change]) -> str:
+    """Say how many of the gated figures can't be compared, and why, where others decide."""
+    apart = [one for one in gated if one.verdict == "incomparable"]
+    return f"; {len(apart)} can't be compared: {apart[0].why}" if apart else ""

@@ -79,8 +79,15 @@ def test_a_floor_of_the_policy():
 
 
 def test_more_than_three_times_faster_is_suspicious():
-    assert judged(rows_of([0.3] * 12)).verdict == "suspicious"
-    assert judged(rows_of([0.4] * 12)).verdict == "improved"
+    """Of one index in two environments; another strategy may well be that fast."""
+    for faster, verdict in ((0.3, "suspicious"), (0.4, "improved")):
+        rows = [
+            replace(row, strategy="raw", build='{"environment":"new"}') if row.strategy == "normalized" else row
+            for row in rows_of([faster] * 12)
+        ]
+        rows = [row if "environment" in row.build else replace(row, build="{}") for row in rows]
+        assert judged(rows, sides=("environment=", "environment=new")).verdict == verdict
+    assert judged(rows_of([0.3] * 12)).verdict == "improved"
 
 
 def test_the_control_raises_the_floor():
@@ -114,8 +121,41 @@ def test_a_control_that_differs_from_itself_makes_the_night_unstable():
 
 
 def test_few_rounds_of_a_control_say_nothing():
-    assert control_of(rows_of([1.0] * 5, control=[1.3] * 5), POLICY, 0.99) == Control({}, "")
+    few = "the A/A control can't say whether the machine was steady: 5 rounds; 9 support an interval at this level"
+    assert control_of(rows_of([1.0] * 5, control=[1.3] * 5), POLICY, 0.99) == Control({}, "", few)
+    assert control_of(rows_of([1.0] * 9, control=[1.0] * 9), POLICY, 0.99).too_few == ""
     assert control_of([], POLICY, 0.99) == Control({}, "")
+
+
+SWEEP = (Arm("raw", efs=(10, 20, 40, 80, 160, 320)),)
+
+
+@pytest.mark.parametrize(("rounds", "control"), [(10, 1.3), (10, 1 / 1.3), (80, 1.033)])
+def test_a_control_with_many_searches_can_be_unstable(rounds, control):
+    """As the config's defaults are: 6 searches of 2 gated metrics are 12 figures, in 10 rounds."""
+    found = control_of(round_rows(SWEEP, rounds, 0.05 if rounds == 10 else 0.02, 0.2, control=control), POLICY, 0.99)
+    assert "two copies of the same index differ from each other by" in found.unstable
+    assert found.too_few == ""
+
+
+def test_an_unstable_night_is_one_whatever_looks_were_allowed():
+    """10 rounds support the level of one look; at that of one in three they would not."""
+    rows = rows_of([1.3] * 10, control=[1.1] * 10)
+    assert judged(rows, level=look_level(0.99, 3)).verdict == "unstable"
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.1])
+def test_noise_of_a_control_with_many_searches_stays_silent(noise):
+    nights = [round_rows(SWEEP, 10, noise, 0.2, drift=0.3, seed=seed) for seed in range(100)]
+    assert sum(bool(control_of(rows, POLICY, 0.99).unstable) for rows in nights) <= 2
+
+
+def test_controls_of_several_indexes_are_judged_apart():
+    """Groups that did not fit into memory together: a fast copy in one does not make up for a slow one in the other."""
+    first = round_rows((Arm("raw"),), 12, 0.01, control=1.1)
+    second = round_rows((Arm("raw", build={"M": 64}),), 12, 0.01, control=1 / 1.1)
+    rows = [*first, *(replace(row, round=row.round + 12) for row in second)]
+    assert "differ from each other" in control_of(rows, POLICY, 0.99).unstable
 
 
 def test_floors_take_the_largest():

@@ -1,11 +1,12 @@
 """From records to alarms: nights, flags, data, set-ups, events, references, and what all indexes do together."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from idxbench.config.policy import MetricChange, Policy
+from idxbench.config.policy import Metric, MetricChange, Policy
 from idxbench.store.history import Event, History
 from idxbench.verdicts.history.judge import boards, judge
 from idxbench.verdicts.history.view import newest_value, view, worsening
@@ -72,6 +73,20 @@ def test_the_policy_decides():
     assert not shown_of(rows, policy=Policy(metrics={"qps_batch": MetricChange(gate=False)})).alarm.gated
 
 
+def test_without_a_policy_that_of_the_newest_run_decides():
+    lenient, strict = Metric(direction="higher", floor=0.3), Metric(direction="higher", floor=0.05, gate=False)
+    rows = nights([*quiet(20), {"value": 34_000.0, "judged": lenient}], judged=strict)
+    assert shown_of(rows, policy=Policy()).alarm is not None
+    ((board),) = boards(rows, [], None)
+    assert judge(board, [])[0][0].alarm is None
+    assert judge(board, [])[0][0].floor == 0.3
+    rows[-1] = replace(rows[-1], judged=strict)
+    assert judge(*boards(rows, [], None), [])[0][0].alarm.gated is False
+    # Records of an older idxbench say nothing: the defaults.
+    rows[-1] = replace(rows[-1], judged=None)
+    assert judge(*boards(rows, [], None), [])[0][0].alarm.gated is True
+
+
 @pytest.mark.parametrize("flag", ["unstable", "interrupted", "incomplete"])
 def test_nights_with_a_flag_are_left_out(flag):
     bad = {"value": 20_000.0, "flags": (flag,)}
@@ -114,6 +129,33 @@ def test_accepting_ends_an_alarm_and_keeps_watching():
     assert shown_of(rows, [other]).alarm is not None
     rows += nights([None] * 32 + [29_000.0])
     assert shown_of(rows, [event]).alarm.state == "candidate"
+
+
+@pytest.mark.parametrize("hours", [0, 2])
+def test_accepting_a_night_is_of_all_its_runs(hours):
+    again = {"run": run_name(20, hours=2), "started": started(20, hours=2)}
+    rows = nights([*quiet(20), 33_000.0]) + nights([None] * 20 + [34_000.0], **again)
+    event = Event("accept", started(21), "box", "meant", started=started(20, hours=hours), select=("all",))
+    assert shown_of(rows).alarm.basis == "rerun"
+    assert shown_of(rows, [event]).alarm is None
+    # The night before is not of it.
+    assert shown_of(nights([*quiet(19), 33_000.0]), [event]).alarm is not None
+
+
+def test_accepting_by_config():
+    rows = nights([*quiet(20), 33_000.0])
+    event = Event(
+        "accept", started(21), "box", "meant", started(20, hours=1), select=("all",), nights={"nightly": started(20)}
+    )
+    assert shown_of(rows, [event]).alarm is None
+    assert shown_of([replace(row, name="other") for row in rows], [event]).alarm is not None
+
+
+def test_accepting_a_day_beforehand():
+    rows = nights([*quiet(20), 33_000.0])
+    for night, accepted in ((20, True), (21, False)):
+        event = Event("accept", started(19), "box", "meant", started=started(night)[:10], select=("all",))
+        assert (shown_of(rows, [event]).alarm is None) == accepted
 
 
 def test_references():
@@ -171,6 +213,15 @@ def test_all_together_with_a_new_library_is_no_machine():
     everything = Event("accept", started(40), "box", "slower and better", started=started(29), select=("all",))
     _, together = judge(*boards(rows_of(slow), [everything], Policy()), [everything])
     assert together is None
+
+
+def test_accepting_what_all_did_in_a_night_that_ran_again():
+    slow = plant(simulate("gaussian", series=16, nights=30, seed=1), 0.2, at=29, which=slice(None))
+    again = {"run": run_name(29, hours=2), "started": started(29, hours=2)}
+    rows = [*rows_of(slow), *night_rows(slow, 29, **again)]
+    everything = Event("accept", started(30), "box", "meant", started=started(29, hours=2), select=("all",))
+    assert judge(*boards(rows, [], Policy()), [])[1] is not None
+    assert judge(*boards(rows, [everything], Policy()), [everything])[1] is None
 
 
 def test_one_index_among_many():

@@ -6,11 +6,14 @@ from datetime import datetime
 import numpy as np
 import pytest
 
+from idxbench.config.policy import Policy
 from idxbench.errors import ConfigError
 from idxbench.records import load_run
 from idxbench.store.history import add_rows, read_history
-from idxbench.verdicts.history.recorded import machine_of, rows_of
+from idxbench.verdicts.history.recorded import history_machine, rows_of
 from idxbench.verdicts.history.tonight import alarms, noise
+from idxbench.verdicts.runs.context import policy_of
+from idxbench.verdicts.runs.surroundings import machine_of
 from tests.nights.written import started
 from tests.verdicts.runs.examples import Arm, write_run
 
@@ -61,6 +64,40 @@ def test_identity_stays_and_set_ups_differ(run_of):
     assert rows_of(run_of(6, info={"data": {"fingerprints": {"items": "new"}}}))[0].data != rows[0].data
 
 
+def test_another_strategy_behind_a_name_and_another_seed_are_other_set_ups(run_of):
+    def setups(run):
+        return {row.strategy: row.setup for row in rows_of(run)}
+
+    def told(**transforms):
+        named = {name: name for name in NAMES} | transforms
+        return {"strategies": [{"name": name, "transform": one, "similarity": "dot"} for name, one in named.items()]}
+
+    usual = setups(run_of(0))
+    other = setups(run_of(1, info=told(centered="rescaled axis 0 by 1000")))
+    assert setups(run_of(2, info=told())) == usual
+    assert {name for name in NAMES if other[name] != usual[name]} == {"centered"}
+    seeded = setups(run_of(3, info={"config": {"seed": 1}}))
+    assert all(seeded[name] != usual[name] for name in NAMES)
+    # A run without indexes tells of no strategy; its config does.
+    first, second = (
+        setups(run_of(4, info={"strategies": [], "config": {"strategy": [{"transform": factor}]}}))
+        for factor in (10, 1000)
+    )
+    assert first["centered"] != second["centered"]
+
+
+def test_what_a_run_s_policy_adds_is_kept_and_judged(run_of, tmp_path):
+    gate = {"gate": {"metrics": {"qps_batch": {"floor": 0.5}, "build_time": {"gate": False}}}}
+    for night in range(14):
+        add(tmp_path, run_of(night))
+    assert alarms(tmp_path, run_of(14, slower=1.3))
+    lenient = run_of(14, slower=1.3, info={"config": gate})
+    assert "qps_batch" not in {one.cell.metric for one in alarms(tmp_path, lenient) if one.cell}
+    assert "qps_batch" in {one.cell.metric for one in alarms(tmp_path, lenient, policy=Policy()) if one.cell}
+    judged = {row.metric: row.judged for row in rows_of(lenient, policy=policy_of(lenient), everything=True)}
+    assert (judged["qps_batch"].floor, judged["build_time"].gate) == (0.5, False)
+
+
 def test_flags(run_of):
     unstable = rows_of(run_of(0, control=1.4))
     assert {row.flags for row in unstable if row.unit in ("s", "1/s")} == {("unstable",)}
@@ -73,10 +110,13 @@ def test_flags(run_of):
 
 
 def test_a_machine_without_a_name(run_of):
-    run = run_of(0, info={"environment": {}, "started": started(0)})
+    run = run_of(0, info={"environment": {"processor": ""}, "started": started(0)})
     with pytest.raises(ConfigError, match="--machine NAME"):
-        machine_of(run)
-    assert machine_of(run, "ci-1") == "ci-1"
+        history_machine(run)
+    assert history_machine(run, "ci-1") == "ci-1"
+    # An older run that does not know the name of its machine knows what the name is made of.
+    older = run_of(1, info={"environment": {}, "started": started(1)})
+    assert history_machine(older) == machine_of(older) == "amd-epyc-2-cores-24-gb-x86-64"
 
 
 def test_the_same_before_and_after_it_is_added(run_of, tmp_path):
@@ -110,5 +150,7 @@ def test_noise_is_what_nights_differ_by(run_of, tmp_path):
     assert all(0.002 < one.width < 0.06 for one in times)
     assert {one.width for cell, one in found.items() if cell.metric == "index_bytes"} == {0.0}
     assert len(read_history(tmp_path, "box").rows) == 16 * len(rows_of(run_of(16)))
-    assert noise(tmp_path, run_of(7)) == {}
+    # 8 nights and the last three before the run.
+    assert noise(tmp_path, run_of(10)) == {}
+    assert len(noise(tmp_path, run_of(11))) == len(found)
     assert noise(tmp_path, run_of(16), machine="other") == {}

@@ -1,5 +1,6 @@
 """Two sides compared: what is exact, what is paired, what is only shown, and what can't be compared at all."""
 
+import csv
 import math
 from dataclasses import replace
 
@@ -7,6 +8,7 @@ import pytest
 
 from idxbench.config.policy import MetricChange, Policy
 from idxbench.errors import ConfigError
+from idxbench.store.round_rows import FILE, ROUND_COLUMNS, read_rounds, round_csv_row
 from idxbench.verdicts.runs.compare import WORST_FIRST, badness, compare_runs
 from idxbench.verdicts.runs.context import policy_of
 from tests.verdicts.runs.examples import EFS, N_QUERIES, Arm, make_run, write_run
@@ -25,6 +27,13 @@ def run(tmp_path):
         return make_run(tmp_path / f"run-{len(made):02d}", **given)
 
     return write
+
+
+def with_rounds(run, rows):
+    """Write other rounds into a run."""
+    with (run.path / FILE).open("w", newline="", encoding="utf-8") as file:
+        csv.writer(file).writerows([ROUND_COLUMNS, *map(round_csv_row, rows)])
+    return run
 
 
 def sides(run, base="raw", new="normalized", policy=POLICY):
@@ -96,12 +105,17 @@ class TestOneRun:
         found = sides(run(arms=(TWO[0], replace(TWO[1], slower=0.7, recall_shift=0.005))))
         assert verdicts(found, "qps_batch") == {"improved"}
 
-    def test_more_than_three_times_better_is_suspicious_but_for_another_kind_of_index(self, run):
-        assert verdicts(sides(run(arms=(TWO[0], replace(TWO[1], slower=0.2)))), "qps_batch") == {"suspicious"}
+    def test_more_than_three_times_faster_is_suspicious_in_another_environment_only(self, run):
+        new = Arm(build={"M": 16, "ef_construction": 200, "environment": "new"}, slower=0.2, bytes=5e5)
+        found = sides(run(arms=(Arm(), new)), "environment=", "environment=new")
+        assert verdicts(found, "qps_batch") == {"suspicious"}
+        # another strategy, or one of fewer dimensions, may well be; and a size is what it is
+        assert verdicts(found, "index_bytes") == {"improved"}
+        assert verdicts(sides(run(arms=(TWO[0], replace(TWO[1], slower=0.2)))), "qps_batch") == {"improved"}
+        assert verdicts(sides(run(arms=(Arm(), replace(TWO[1], bytes=5e5)))), "index_bytes") == {"improved"}
         exact = Arm("raw", index="exact", build={}, efs=None)
         fast = sides(run(arms=(Arm(efs=(40,)), exact)), "exact", "hnswlib")
         assert of(fast, "qps_batch", search="").verdict == "traded"
-        assert verdicts(sides(run(arms=(Arm(), replace(TWO[1], bytes=5e5)))), "index_bytes") == {"suspicious"}
 
     def test_a_control_that_differs_from_itself(self, run):
         found = sides(run(arms=(TWO[0], replace(TWO[1], slower=1.5)), control=1.1))
@@ -132,6 +146,40 @@ class TestOneRun:
         assert verdicts(found, "qps_batch") == {"regressed"}
         assert change.cell.build == '{"M":16,"ef_construction":200}'
 
+    @pytest.mark.parametrize(
+        ("versions", "basis", "said"),
+        [
+            (("0.8.0", "0.9.0"), "queries", [("hnswlib", "0.8.0 in release", "0.9.0")]),
+            # a library that was patched may keep its version
+            (("0.8.0", "0.8.0"), "exact", [("hnswlib", "0.8.0 in release", "0.8.0")]),
+            ((None, "0.8.0"), "exact", [("hnswlib", "unknown in release", "0.8.0")]),
+        ],
+    )
+    def test_versions_of_the_library_in_each_environment(self, run, versions, basis, said):
+        """Builds repeat within a version: of another one, a graph that finds .001 less is no loss."""
+        libraries = [
+            {"index": "hnswlib", "environment": place, "library": "hnswlib", "version": version}
+            for place, version in zip(("release", ""), versions, strict=True)
+            if version
+        ]
+        arms = (Arm(build=Arm().build | {"environment": "release"}), Arm(recall_shift=-0.001))
+        found = sides(run(arms=arms, info={"libraries": libraries}), "environment=release", "environment=")
+        change = of(found, "recall@task")
+        assert (change.basis, change.floor) == (basis, 0.005 if basis == "queries" else 0)
+        assert (change.verdict == "regressed") == (basis == "exact")
+        assert [(one.what, one.base, one.new) for one in found.differences] == said
+
+    def test_sides_that_share_no_round(self, run):
+        """Timed in groups of their own for want of memory: nothing is paired, and that is no pass."""
+        whole = run(arms=TWO)
+        kept = [row for row in read_rounds(whole.path) if (row.strategy == "raw") == (row.round < 10)]
+        found = sides(with_rounds(whole, kept))
+        told = of(found, "qps_batch")
+        assert (told.verdict, told.gated, told.basis, told.n) == ("inconclusive", True, "rounds", 0)
+        assert told.why == "their rounds have none in common (timed in different groups or sessions)"
+        assert {one.change.why for one in found.matched if one.change.gated} == {told.why}
+        assert (of(found, "build_time").verdict, of(found, "build_time").why) == ("advisory", "built once")
+
     def test_a_side_that_failed_is_missing(self, run):
         found = sides(run(arms=(TWO[0], replace(TWO[1], fails="out of memory"))))
         assert {one.verdict for one in found.changes} == {"missing"}
@@ -151,6 +199,26 @@ class TestOneRun:
         assert said.count("is not complete") == 1
         assert "resumed 1 times" in said
         assert "without an A/A control" in said
+        few = sides(run(arms=TWO, rounds=6))
+        assert any("the A/A control can't say whether the machine was steady: 6 rounds" in one for one in few.notices)
+
+    @pytest.mark.parametrize(
+        ("attempts", "said"),
+        [
+            ("11", ["2 of 20 rounds were disturbed twice, and count"]),
+            ("00", ["2 of 20 rounds were disturbed and not repeated, and count"]),
+            ("10", ["1 of 20 rounds were disturbed twice, and count",
+                    "1 of 20 rounds were disturbed and not repeated, and count"]),
+        ],
+    )  # fmt: skip
+    def test_disturbed_rounds(self, run, attempts, said):
+        """A run that was stopped before it could repeat a round has that round once."""
+        whole = run(arms=TWO)
+        rows = [
+            replace(row, flagged=row.round < 2, attempt=int(attempts[row.round]) if row.round < 2 else 0)
+            for row in read_rounds(whole.path)
+        ]
+        assert [one for one in sides(with_rounds(whole, rows)).notices if "disturbed" in one] == said
 
     def test_what_belongs_to_both_sides_is_not_compared_with_itself(self, run):
         """Two searches of one build: it was built once."""
@@ -227,6 +295,22 @@ class TestTwoRuns:
         assert change.basis == "queries"
         assert change.floor == 0.005
         assert change.verdict == "inconclusive"
+
+    @pytest.mark.parametrize("told", [True, False])
+    def test_another_version_of_the_library_is_another_build(self, run, told):
+        """Older runs say which versions are installed, later ones which an index ran on."""
+
+        def of_version(version):
+            libraries = [{"index": "hnswlib", "environment": "", "library": "hnswlib", "version": version}]
+            return {"environment": {"versions": {"hnswlib": version}}} | ({"libraries": libraries} if told else {})
+
+        base, worse = run(info=of_version("0.8.0")), (Arm(recall_shift=-0.001),)
+        change = of(compare_runs([base], [run(info=of_version("0.9.0"), arms=worse)], policy=POLICY), "recall@task")
+        assert (change.basis, change.floor, change.verdict) == ("queries", 0.005, "inconclusive")
+        for same in (of_version("0.8.0"), {"environment": {"versions": {"hnswlib": None, "numpy": "9"}}}):
+            found = compare_runs([base], [run(info=same, arms=worse)], policy=POLICY)
+            assert of(found, "recall@task").verdict == "regressed"
+            assert "hnswlib" not in [one.what for one in found.differences if told and same == of_version("0.8.0")]
 
     def test_builds_of_several_seeds_widen_the_floor(self, run):
         fast = {"config": {"measure": {"build_mode": "fast"}}}

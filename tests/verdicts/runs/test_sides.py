@@ -5,7 +5,15 @@ from pathlib import Path
 import pytest
 
 from idxbench.errors import ConfigError, ResultError
-from idxbench.verdicts.runs.sides import are_runs, find_runs, load_side, load_sides, split_side
+from idxbench.records import load_run, start_of
+from idxbench.verdicts.runs.sides import (
+    OtherConfigurationError,
+    are_runs,
+    find_runs,
+    load_side,
+    load_sides,
+    split_side,
+)
 from tests.verdicts.runs.examples import write_run
 
 
@@ -43,6 +51,54 @@ def test_a_parent_stands_for_its_newest_finished_runs_of_one_config(nights):
     assert days(find_runs(nights, 20)) == [f"0{day}a" for day in range(1, 9)]
     newest = find_runs(nights, 2)
     assert days(find_runs(nights, 2, exclude=newest)) == ["05a", "06a"]
+
+
+def test_a_folder_that_was_renamed_is_as_old_as_its_run(nights):
+    write_run(nights / "release-1.0", rounds=0, info={"started": "2026-10-01T00:00:00+00:00"})
+    assert days(find_runs(nights)) == ["08a"]
+    assert load_run(nights).path.name.startswith("20261108")
+    assert find_runs(nights, 20)[0].name == "release-1.0"
+
+
+@pytest.mark.parametrize(
+    ("name", "started", "age"),
+    [
+        ("release-1.0", "1970-01-01T02:00:01+02:00", 1.0),
+        ("19700101T000002Z-aaaa", None, 2.0),
+        ("19700101T000002Z-aaaa", "1970-01-01T00:00:03+00:00", 3.0),
+        ("release-1.0", None, 0.0),
+        ("release-1.0", "yesterday", 0.0),
+    ],
+)
+def test_ages(name, started, age):
+    assert start_of(Path(name), {"started": started}) == (age, name)
+
+
+def test_more_rounds_keep_the_baseline(nights):
+    """What is measured is the same, whatever it takes and wherever it is asked to get."""
+    measure = {"rounds": 80, "doublings": 0, "budget": 600.0, "control": False, "rate": 50.0}
+    longer = {"config": {"measure": measure, "target_recall": 0.99, "cache": False}}
+    newest = write_run(nights / "20261111T020000Z-aaaa", rounds=0, info=longer)
+    assert days(find_runs(nights, exclude=[newest])) == ["08a"]
+
+
+def test_keys_that_an_older_version_did_not_know_keep_the_baseline(nights):
+    newest = write_run(nights / "20261111T020000Z-aaaa", rounds=0, info={"config": {"probe": []}})
+    assert days(find_runs(nights, exclude=[newest])) == ["08a"]
+
+
+@pytest.mark.parametrize("measure", [{"queries": 5}, {"build_mode": "fast"}, {"builds": 3}])
+def test_runs_of_another_configuration_are_not_none(tmp_path, measure):
+    write_run(tmp_path / "20261101T020000Z-aaaa", rounds=0)
+    write_run(tmp_path / "20261102T020000Z-aaaa", rounds=0)
+    newest = write_run(tmp_path / "20261103T020000Z-aaaa", rounds=0, info={"config": {"measure": measure}})
+    said = rf"found: +2 finished runs of another configuration \(measure\.{next(iter(measure))}\)"
+    with pytest.raises(OtherConfigurationError, match=said):
+        find_runs(tmp_path, exclude=[newest])
+    alone = write_run(tmp_path / "alone" / "20261103T020000Z-aaaa", rounds=0)
+    with pytest.raises(ResultError, match="no other") as error:
+        find_runs(tmp_path / "alone", exclude=[alone])
+    assert not isinstance(error.value, OtherConfigurationError)
 
 
 def test_a_run_stands_for_itself_finished_or_not(nights):

@@ -83,3 +83,11 @@ def test_a_name_that_was_given_counts(pair):
     base, new = pair(environment={"machine": "ci-7"})
     assert machine_of(new) == "ci-7"
     assert not same_machine(base, new)
+
+
+@pytest.mark.parametrize("unknown", [{"processor": ""}, {"cores_usable": None}])
+def test_a_machine_that_is_not_known_has_no_name(pair, unknown):
+    base, new = pair(environment=unknown)
+    assert machine_of(base) == "amd-epyc-2-cores-24-gb-x86-64"
+    assert machine_of(new) == ""
+    assert not same_machine(base, new)

@@ -160,6 +160,14 @@ def test_status_of_an_unstable_night():
     assert status_line(night) == "unstable: 1 of 2 gated figures; two copies differ"
 
 
+@pytest.mark.parametrize("verdict", ["regressed", "missing", "suspicious", "unstable"])
+def test_status_says_what_can_not_be_compared_where_others_decide(verdict):
+    apart = change(verdict="incomparable", why="searched for 10 and 20 answers", effect=math.nan)
+    said = status_line(compared(change(verdict=verdict, why="why"), apart, apart, unstable="two copies differ"))
+    assert said.startswith(f"{verdict}: 1 of 3 gated figures; ")
+    assert said.endswith("; 2 can't be compared: searched for 10 and 20 answers")
+
+
 def test_a_figure_at_equal_recall_counts(tmp_path):
     run = make_run(tmp_path / "a", arms=(Arm(), Arm("normalized", slower=1.3)))
     said = status_line(compare_runs([run], [run], base_selector="raw", policy=Policy()))
