@@ -33,6 +33,14 @@ def command(
     history: Annotated[
         Path | None, typer.Option(help="Nights before: their noise raises floors, their alarms count.", metavar="DIR")
     ] = None,
+    machine: Annotated[
+        str,
+        typer.Option(
+            help="Name that the history has for the machine.",
+            show_default="the machine that NEW ran on",
+            metavar="NAME",
+        ),
+    ] = "",
     out: Annotated[
         Path | None, typer.Option(help="Where the files go.", show_default="gate/ in the run directory", metavar="DIR")
     ] = None,
@@ -48,7 +56,7 @@ def command(
     0    pass
     1    a gated figure regressed, or the history confirms that it did
     2    a mistake in usage, policy or data
-    3    inconclusive, unstable, or nothing but single timings to go by
+    3    inconclusive, unstable, a metric asked for was not measured, or nothing but single timings to go by
     4    the run is incomplete: a cell failed, is missing or suspicious, nothing was measured
     5    no baseline, or none that can be compared
 
@@ -58,7 +66,7 @@ def command(
     from idxbench.verdicts.gate.gating import Request, run_folder
 
     stop_as_after_ctrl_c()
-    request = Request(new, baseline, policy, history, runs, first_run_ok)
+    request = Request(new, baseline, policy, history, runs, first_run_ok, machine)
     folder = out or run_folder(new) / "gate"
     return _self_test(request, folder) if self_test else _gate(request, folder)
 
@@ -89,9 +97,10 @@ def _self_test(request: "Request", out: Path) -> int:
     from idxbench.report.gate_self_test import show_self_test
     from idxbench.verdicts.gate.self_test import self_test
 
-    if request.baseline or request.first_run_ok or request.history is not None:
+    if request.baseline or request.first_run_ok or request.history is not None or request.machine:
         fix = "leave them out: the run is compared with copies of itself"
-        raise ConfigError(Problem("--self-test", "no --baseline, --history or --first-run-ok", "one of them", fix))
+        expected = "no --baseline, --history, --machine or --first-run-ok"
+        raise ConfigError(Problem("--self-test", expected, "one of them", fix))
     folders = {name: out / f"self-test-{name}" for name in ("identical", "worsened")}
     for folder in folders.values():
         clear(folder)

@@ -15,8 +15,8 @@ class Metric(Table):
 
     ``direction``: which way is better. ``floor``: worse by more than this is a regression; a share of the base for a
     ``ratio``, in the metric's own unit for a ``difference``. ``exact``: the figure repeats to the last digit where
-    builds do, by one version of the index's library, so that between two runs of the same cell any change at all is real: the floor is 0 there unless a policy
-    declares one. ``gate``: false shows it and never decides.
+    builds do, by one version of the index's library, so that between two runs of the same cell any change at all is
+    real: the floor is 0 there unless a policy declares one. ``gate``: false shows it and never decides.
     """
 
     direction: Direction

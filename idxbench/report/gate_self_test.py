@@ -30,9 +30,12 @@ def print_self_test(tested: SelfTest, out: Path, console: Console) -> None:
     """
     if tested.why:
         console.print(f"[bold red]Self-test failed (exit {tested.code})[/]")
+    elif tested.noisy:
+        more = "; more rounds or queries, or a quieter night, would say"
+        console.print(f"[bold yellow]Self-test undecided (exit {tested.code}): tonight is too noisy to tell[/]{more}")
     else:
         console.print(f"[bold green]Self-test passed (exit {tested.code}): this gate goes red, and stays green[/]")
-    list_lines(console, "", tested.why)
+    list_lines(console, "", (*tested.why, *tested.noisy))
     console.print()
     _print_one(tested.identical, "as good, must pass", console)
     _print_one(tested.worsened, "worse by twice the floor, must be red", console)

@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from idxbench.errors import Problem, ResultError
-from idxbench.records import plain_parameters
+from idxbench.records import plain_parameters, start_of
+
+# Either makes a folder one of a run.
+_FILES = ("run.json", "journal.jsonl")
 
 
 def newest_run(path: Path) -> Path:
@@ -26,14 +29,13 @@ def newest_run(path: Path) -> Path:
         fix = "name the folder that holds run.json; the last line of 'idxbench run' says which it is"
         raise ResultError(Problem(str(path), "a run directory, or a folder of them such as results/NAME", found, fix))
     # A run that was killed at once has a journal and nothing else.
-    folders = {file.parent for name in ("run.json", "journal.jsonl") for file in path.glob(f"**/{name}")}
-    # Their names begin with the time.
-    return max(folders, key=lambda folder: (folder.name, str(folder)), default=path)
+    folders = {file.parent for name in _FILES for file in path.glob(f"**/{name}")}
+    return max(folders, key=lambda folder: start_of(folder, read_info(folder)), default=path)
 
 
 def is_run(path: Path) -> bool:
     """Return whether a path is a run directory."""
-    return (path / "run.json").is_file() or (path / "journal.jsonl").is_file()
+    return any((path / name).is_file() for name in _FILES)
 
 
 def read_info(folder: Path) -> Mapping[str, Any]:

@@ -60,8 +60,11 @@ def judge(
     policy: Policy | None = None,
     incomplete: Sequence[str] = (),
     no_baseline: str = "",
+    incompatible: bool = False,
+    unmeasured: Sequence[str] = (),
     alarms: Sequence[Alarm] = (),
     first_run_ok: bool = False,
+    notes: Sequence[str] = (),
 ) -> Outcome:
     """Decide what a gate comes to.
 
@@ -75,25 +78,33 @@ def judge(
         What the new run failed to measure.
     no_baseline
         Why there is nothing to compare with; empty where there is a baseline.
+    incompatible
+        Whether there are runs in its place, but none that can be compared.
+    unmeasured
+        What the policy asks for by name and no figure was there for.
     alarms
         Of the history, tonight.
     first_run_ok
         Whether a missing baseline passes. An incompatible one never does.
+    notes
+        What else is told; it decides nothing.
     """
     by_code: dict[int, list[str]] = {code: [] for code in PRECEDENCE}
     words = dict(_WORDS)
     by_code[INCOMPLETE] += incomplete
     if comparison is not None:
         _weigh(gated_changes(comparison), comparison, by_code, words)
+        by_code[INCONCLUSIVE] += unmeasured
     elif no_baseline:
-        by_code[PASS if first_run_ok else NO_BASELINE].append(no_baseline)
-        words[PASS] = "first run"
+        by_code[PASS if first_run_ok and not incompatible else NO_BASELINE].append(no_baseline)
+        words[PASS], words[NO_BASELINE] = "first run", "incompatible" if incompatible else "no baseline"
     _hear(alarms, by_code, words)
     code = next((code for code in PRECEDENCE if by_code[code]), PASS)
     reasons = [text for one in PRECEDENCE for text in by_code[one]]
     if comparison is not None and not reasons:
         reasons = [_passed(gated_changes(comparison))]
-    return Outcome(code, words[code], tuple(reasons), tuple(_advice(words[code], comparison, policy or Policy())))
+    advice = (*_advice(words[code], comparison, policy or Policy()), *notes)
+    return Outcome(code, words[code], tuple(reasons), advice)
 
 
 def _weigh(
