@@ -23,6 +23,7 @@ KNOWN_METRICS: dict[str, tuple[str, ...]] = dict.fromkeys(_PLAIN, ("",)) | {
     "ari": ("labels", "score_corr", "chance"),
     "auc": ("labels", "chance"),
     "cluster_drift": ("score_corr", "as given"),
+    "control_ratio": ("latency_p50", "qps_batch"),
     "discordant_share": ("task",),
     "exact_overlap": ("task",),
     "hit_rate": _SETS,
