@@ -93,9 +93,13 @@ def between(start: Mark, end: Mark) -> Reading:
         (end.waited_s - start.waited_s) / wall,
         (end.stolen_s - start.stolen_s) / wall,
         end.switches - start.switches,
-        # The kernel counts a whole tick for whom it finds working: over a short stretch ours may come out as more.
-        max(0.0, (end.others_s - start.others_s) / wall),
+        _not_below_zero((end.others_s - start.others_s) / wall),
     )
+
+
+def _not_below_zero(others: float) -> float:
+    """Undo rounding: the kernel counts a whole tick for whom it finds working, so ours may come out as more."""
+    return others if math.isnan(others) else max(0.0, others)
 
 
 def disturbed(reading: Reading) -> bool:

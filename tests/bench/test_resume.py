@@ -238,7 +238,7 @@ def test_what_failed_is_tried_again(tmp_path, monkeypatch, stop_after):
     """A strategy that could not be fitted in one world, say: neither that world nor its model counts as done."""
     real = recover.pair_auc
     monkeypatch.setattr(recover, "pair_auc", failing_once(real))
-    stop_after(10)
+    stop_after(12)
     with pytest.raises(KeyboardInterrupt):
         run(SIMULATED, out=tmp_path / "out")
     (folder,) = (tmp_path / "out").iterdir()

@@ -419,4 +419,4 @@ def test_what_a_library_prints_or_reads_disturbs_nothing(saved, tmp_path, monkey
         for search in (0, 1, 0, 1):
             process.turn(search, 0)
         assert all((answers.ids >= 0).all() for answers in process.answers())
-    assert "ready" in Path(saved.out, "stderr.txt").read_text()
+    assert b"ready" in Path(saved.out, "stderr.txt").read_bytes()

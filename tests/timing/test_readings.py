@@ -64,6 +64,7 @@ def test_what_the_kernel_does_not_say_is_nan():
     assert (got.wall_s, got.switches) == (1.0, 2)
     assert math.isnan(got.pressure)
     assert math.isnan(got.steal)
+    assert math.isnan(got.others)
     assert math.isnan(between(Mark(1.0, 0.0, 0.0, 0), Mark(1.0, 0.0, 0.0, 0)).pressure)
 
 

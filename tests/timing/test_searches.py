@@ -178,7 +178,7 @@ def test_requests_that_come_too_fast_are_told():
 
 def test_the_reading_spans_what_is_timed_and_not_the_warm_up():
     clock = Clock()
-    marks = iter([Mark(1.0, 2.0, 3.0, 4), Mark(3.0, 2.5, 3.1, 9)])
+    marks = iter([Mark(1.0, 2.0, 3.0, 4, 5.0), Mark(3.0, 2.5, 3.1, 9, 6.0)])
     index = None
 
     def mark():
@@ -187,7 +187,7 @@ def test_the_reading_spans_what_is_timed_and_not_the_warm_up():
 
     noted = []
     index, searches = timed((6,), clock=clock, mark=mark)
-    assert searches.turn(0, 0).reading == Reading(2.0, 0.25, pytest.approx(0.05), 5)
+    assert searches.turn(0, 0).reading == Reading(2.0, 0.25, pytest.approx(0.05), 5, 0.5)
     assert noted == [6, len(index.calls) - 1]  # after four queries and two batches; before the last rest
 
 

@@ -16,7 +16,7 @@ TURN = Turn(
     single_s=np.array([1.5e-5, 2e-3, 0.25]),
     response_s=np.array([1e-5, 2.0]),
     late_s=0.75,
-    reading=Reading(1.5, 0.25, 0.0, 12),
+    reading=Reading(1.5, 0.25, 0.0, 12, 0.5),
     settled=False,
     overloaded=True,
 )
