@@ -168,11 +168,6 @@ class RoundLoop:
         self._answered = False
         self.failed: dict[int, str] = {}
 
-    @property
-    def turns_per_round(self) -> int:
-        """How many turns a round has."""
-        return sum(self._n_searches)
-
     def rows(self) -> tuple[RoundRow, ...]:
         """Return what this group's rounds measured, of earlier starts of the run, too; attempts that count."""
         ours = {_cell(arm, search) for arm in self._arms for search in range(len(arm.built.build.searches))}
@@ -198,14 +193,14 @@ class RoundLoop:
         """
         with StopAfterRound() as stop:
             done = self.done()
+            number = 1 + max((row.round for row in self._session.directory.rounds), default=-1)
             while done < rounds and len(self.failed) < len(self._arms) and (done == 0 or self._budget.allows(share)):
                 start = time.perf_counter()
-                number = 1 + max((row.round for row in self._session.directory.rounds), default=-1)
                 if self._play(number, 0, advance):
                     self._play(number, 1, lambda n: None)
                 self._budget.note(time.perf_counter() - start)
                 stop.check()
-                done += 1
+                done, number = done + 1, number + 1
 
     def _play(self, number: int, attempt: int, advance: Callable[[int], None]) -> bool:
         """Play and journal one round; return whether the machine was disturbed."""
