@@ -1,14 +1,12 @@
-"""``idxbench gate`` as a night runs it: every exit code, from real processes, with the files it leaves."""
+"""``idxbench gate`` as a night runs it: every exit code, from real processes, whatever the baseline."""
 
 import json
-import xml.etree.ElementTree as ET
 
 import pytest
 
-from idxbench.cli.gate import command
-from tests.verdicts.runs.examples import Arm, write_run
+from tests.cli.gated import two
+from tests.verdicts.runs.examples import Arm
 
-FILES = ["junit.xml", "summary.md", "verdict.json"]
 # Two sides of one run: the same index in two environments.
 SIDES = {"config": {"gate": {"base": "environment=", "new": "environment=next"}}}
 
@@ -16,40 +14,6 @@ SIDES = {"config": {"gate": {"base": "environment=", "new": "environment=next"}}
 def sides(**new):
     build = {"M": 16, "ef_construction": 200}
     return [Arm(build=build), Arm(build=build | {"environment": "next"}, **new)]
-
-
-@pytest.fixture
-def night(tmp_path):
-    """Return a function that writes a run under a name; names sort by time."""
-
-    def write(name, **given):
-        return write_run(tmp_path / "results" / name, **given)
-
-    return write
-
-
-@pytest.fixture
-def gate(call, tmp_path):
-    """Return a function that gates, checks code and files, and returns what was printed and the verdict."""
-
-    def run(*arguments, code, out=None, **environment):
-        done = call("gate", *arguments, code=code, GITHUB_ACTIONS="", GITHUB_STEP_SUMMARY="", **environment)
-        folder = tmp_path / (out or "results/2/gate")
-        assert sorted(path.name for path in folder.iterdir()) == FILES
-        verdict = json.loads((folder / "verdict.json").read_text())
-        assert verdict["exit_code"] == code
-        ET.parse(folder / "junit.xml")
-        assert f"(exit {code})" in (folder / "summary.md").read_text()
-        if code != 2:
-            assert done.stdout.startswith(f"Gate: {verdict['status']} (exit {code})\n")
-        return " ".join(done.stdout.split()), verdict
-
-    return run
-
-
-def two(night, **new):
-    night("1")
-    night("2", **({"seed": 1} | new))
 
 
 def test_0_pass(night, gate):
@@ -110,19 +74,6 @@ def test_2_other_mistakes(night, gate, arguments, said):
 def test_2_what_does_not_exist(call):
     assert "no such folder" in call("gate", "results/nope", "--baseline", "results", code=2).stderr
     call("gate", "results/nope", "--baseline", "results", "--out", "here", code=2)
-
-
-@pytest.mark.parametrize("flag", [["--baseline", "results/1"], ["--first-run-ok"], ["--machine", "box"]])
-def test_2_a_self_test_with_a_baseline(night, call, flag):
-    two(night)
-    assert "leave them out" in call("gate", "results/2", "--self-test", *flag, code=2).stderr
-
-
-def test_2_files_that_cannot_be_written(night, call, tmp_path):
-    two(night)
-    (tmp_path / "file").write_text("")
-    done = call("gate", "results/2", "--baseline", "results/1", "--out", "file/gate", code=2)
-    assert "a folder this user can write to" in done.stderr
 
 
 def test_3_inconclusive(night, gate):
@@ -265,150 +216,11 @@ def test_another_machine_is_shown_and_its_times_decide_nothing(night, gate, tmp_
     assert "processor: AMD EPYC -> another" in said
 
 
-def test_github(night, call, tmp_path):
-    two(night, arms=[Arm(recall_shift=-0.02)])
-    github = {"GITHUB_ACTIONS": "true", "GITHUB_STEP_SUMMARY": str(tmp_path / "step.md")}
-    (tmp_path / "step.md").write_text("held before\n")
-    said = call("gate", "results/2", "--baseline", "results/1", code=1, **github).stdout
-    lines = [line for line in said.splitlines() if line.startswith("::")]
-    assert lines[0].startswith("::error title=idxbench gate::regressed (exit 1)")
-    assert any(line.startswith("::error title=regressed%3A recall@task::") for line in lines)
-    assert any(line.startswith("::notice title=advisory%3A qps_batch::") for line in lines)
-    assert all(sum(line.startswith(f"::{kind}") for line in lines) <= 10 for kind in ("error", "warning", "notice"))
-    summary = (tmp_path / "step.md").read_text()
-    assert summary.startswith("held before\n## idxbench gate: regressed")
-    said = call("gate", "results/2", "--baseline", "results/2", code=2, **github).stdout
-    assert said.startswith("::error title=idxbench gate::error (exit 2)")
-
-
-def test_a_step_summary_that_cannot_be_written_is_told_and_changes_nothing(night, call, tmp_path):
-    two(night)
-    done = call("gate", "results/2", "--baseline", "results/1", GITHUB_STEP_SUMMARY=str(tmp_path / "no" / "step.md"))
-    assert "GITHUB_STEP_SUMMARY: No such file" in done.stderr
-
-
 def test_2_a_run_that_cannot_be_read(night, gate, tmp_path):
     two(night)
     (tmp_path / "results" / "2" / "measurements.csv").write_text("no,columns\n")
     _, verdict = gate("results/2", "--baseline", "results/1", code=2)
     assert "measurements.csv" in verdict["problems"][0]["where"]
-
-
-@pytest.fixture
-def broken(night, tmp_path, monkeypatch):
-    """Return a function that gates in this process, with something else in the place of the gate itself."""
-
-    def run(error):
-        def fail(_):
-            raise error
-
-        two(night)
-        (tmp_path / "out").mkdir(exist_ok=True)
-        for name in FILES:
-            (tmp_path / "out" / name).write_text("yesterday's")
-        monkeypatch.setattr("idxbench.verdicts.gate.gating.run_gate", fail)
-        monkeypatch.delenv("GITHUB_STEP_SUMMARY", raising=False)
-        with pytest.raises(type(error)):
-            command(str(tmp_path / "results" / "2"), "x", out=tmp_path / "out")
-        return sorted(path.name for path in (tmp_path / "out").iterdir())
-
-    return run
-
-
-def test_a_gate_that_is_stopped_leaves_no_verdict_of_yesterday(broken):
-    assert broken(KeyboardInterrupt()) == []
-
-
-def test_4_a_bug_of_ours_leaves_a_verdict(broken, tmp_path):
-    assert broken(ZeroDivisionError("x")) == FILES
-    verdict = json.loads((tmp_path / "out" / "verdict.json").read_text())
-    assert verdict["exit_code"] == 4
-    assert verdict["reasons"] == ["a bug in idxbench: ZeroDivisionError: x"]
-
-
-def test_odd_names_reach_every_file(night, gate, tmp_path):
-    odd = "a|b `c` <d> [e] &amp; ::error::"
-    night("1", arms=[Arm(odd)])
-    night("2", arms=[Arm(odd, recall_shift=-0.02)])
-    gate("results/2", "--baseline", "results/1", code=1)
-    text = (tmp_path / "results/2/gate/junit.xml").read_text()
-    assert any(odd in case.attrib["name"] for case in ET.fromstring(text).iter("testcase"))
-    assert r"a\|b \`c\` \<d>" in (tmp_path / "results/2/gate/summary.md").read_text()
-
-
-def self_tested(call, tmp_path, code, *arguments, run="results/2"):
-    done = call("gate", run, "--self-test", *arguments, code=code, GITHUB_ACTIONS="", GITHUB_STEP_SUMMARY="")
-    codes = {}
-    for name in ("identical", "worsened"):
-        path = tmp_path / run / "gate" / f"self-test-{name}" / "verdict.json"
-        codes[name] = json.loads(path.read_text())["exit_code"] if path.exists() else None
-    return " ".join(done.stdout.split()), codes
-
-
-@pytest.mark.parametrize("control", [1.0, None])
-def test_a_self_test_that_goes_red_and_stays_green(night, call, tmp_path, control):
-    night("2", arms=[Arm(), Arm("normalized")], rounds=30, control=control)
-    said, codes = self_tested(call, tmp_path, 0)
-    assert codes == {"identical": 0, "worsened": 1}
-    assert said.startswith("Self-test passed (exit 0)")
-    assert "as good, must pass: pass (exit 0)" in said
-    assert "worse by twice the floor, must be red: regressed (exit 1)" in said
-    assert "qps_batch by 10 %" in said
-    assert "Not tested, as it decides nothing: build_time (built once)" in said
-    assert "between single runs, times are advisory" in said
-
-
-def test_a_self_test_with_too_few_rounds_says_what_is_needed(night, call, tmp_path):
-    night("2", rounds=5)
-    said, codes = self_tested(call, tmp_path, 4)
-    assert said.startswith("Self-test failed (exit 4)")
-    assert "this gate could never go red on qps_batch" in said
-    assert "5 rounds; 8 support an interval at this level" in said
-    assert codes["worsened"] == 1
-
-
-def test_a_self_test_keeps_to_the_policy(night, call, tmp_path):
-    night("2", rounds=5)
-    off = ["qps_batch", "latency_p50"]
-    (tmp_path / "p.toml").write_text("".join(f"[metrics.{name}]\ngate = false\n" for name in off))
-    said, _ = self_tested(call, tmp_path, 0, "--policy", "p.toml")
-    assert "qps_batch" not in said
-    (tmp_path / "p.toml").write_text('strategies = ["balanced"]\n')
-    said, _ = self_tested(call, tmp_path, 4, "--policy", "p.toml")
-    assert "this gate could never go red: no gated figure can be judged" in said
-
-
-def test_a_self_test_of_an_unstable_night_is_undecided(night, call, tmp_path):
-    night("2", rounds=30, control=1.2)
-    said, codes = self_tested(call, tmp_path, 3)
-    assert codes["identical"] == 3
-    assert said.startswith("Self-test undecided (exit 3): tonight is too noisy to tell")
-    assert "tonight is unstable: two copies of the same index differ" in said
-
-
-def test_a_self_test_of_a_noisy_night_says_what_would_have_been_seen(night, call, tmp_path):
-    night("2", rounds=10, noise=0.04)
-    said, codes = self_tested(call, tmp_path, 3)
-    assert "1 of 3 figures did not go red, worse by twice the floor: raw hnswlib M16 c200 ef 20 (would have" in said
-    # Recall did.
-    assert codes["worsened"] == 1
-
-
-def test_a_self_test_of_a_run_that_was_stopped(night, call, tmp_path):
-    night("2", info={"status": "running"})
-    said, codes = self_tested(call, tmp_path, 4)
-    assert "is not finished (running)" in said
-    assert codes == {"identical": None, "worsened": None}
-
-
-def test_a_self_test_leaves_nothing_behind_but_its_verdicts(night, call, tmp_path):
-    night("2", rounds=30)
-    before = sorted(path.name for path in (tmp_path / "results/2").iterdir())
-    scratch = tmp_path / "scratch"
-    scratch.mkdir()
-    call("gate", "results/2", "--self-test", TMPDIR=str(scratch))
-    assert list(scratch.iterdir()) == []
-    assert sorted(path.name for path in (tmp_path / "results/2").iterdir()) == sorted([*before, "gate"])
 
 
 def test_help(call):
