@@ -255,7 +255,7 @@ def cell_result(
         rows += _recall_rows(where.at(k), graded, strategy.overlap[k], config, samples)
         truth_ids = reference.truth.neighbors.ids[:, :k]
         samples[f"found_by_norm@{k}"] = found_by_part(timed.ids[:, :k], truth_ids, reference.norm_parts)
-    rows += _time_rows(where.at(max(config.k)), timed)
+    rows += time_rows(where.at(max(config.k)), timed)
     deepest = own[max(config.k)]
     found = float(np.nanmean(deepest)) if np.isfinite(deepest).any() else math.nan
     return CellResult(search, rows, samples, found)
@@ -289,7 +289,7 @@ def _recall_rows(
     return rows
 
 
-def _time_rows(where: Where, timed: Timed) -> list[Measurement]:
+def time_rows(where: Where, timed: Timed) -> list[Measurement]:
     """Return each time's median over rounds, with its interval: the round is the unit of replication.
 
     Queries within a round share its noise, and an interval over them is too narrow (81 % false alarms in A/A runs).

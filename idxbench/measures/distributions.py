@@ -15,7 +15,7 @@ REACHED = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99, 1.0)
 def latency_curve(samples_s: NDArray[Any]) -> NDArray[np.float64]:
     """Compute quantiles of latency at `LEVELS`: of every round by itself, then their median over rounds.
 
-    So the curve passes through p50, p95 and p99 as `idxbench.measures.latency.per_round` has them.
+    So the curve passes through p50, p95 and p99 as ``measurements.csv`` has them.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Percentiles of latency, and their intervals over rounds."""
+"""Percentiles of latency, where there are samples enough for them."""
 
 import math
 from dataclasses import dataclass
@@ -6,8 +6,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-
-from idxbench.measures.intervals import Estimate, median_interval
 
 # A percentile p needs 1 / (1 - p) samples for even one of them to be expected beyond it. With fewer it is the
 # maximum under another name, which grows with the number of samples and not with the latency.
@@ -64,36 +62,3 @@ def percentiles(samples_s: NDArray[Any]) -> LatencyPercentiles:
         float(p99) if n >= MIN_SAMPLES["p99"] else math.nan,
         n,
     )
-
-
-def per_round(latencies_s: NDArray[Any], *, level: float = 0.95) -> dict[str, Estimate]:
-    """Estimate each percentile from rounds: its median over rounds, with the sign-test interval.
-
-    A round's percentile is taken over all of its queries, and the round is the unit of replication: queries
-    within a round share its noise, and an interval over them is too narrow (81 % false alarms in A/A runs).
-
-    Parameters
-    ----------
-    latencies_s
-        (rounds, q) seconds, one row per round.
-    level
-        Coverage of the intervals.
-
-    Returns
-    -------
-    dict[str, Estimate]
-        ``p50``, ``p95``, ``p99``, in seconds. ``n`` counts rounds. A percentile that q does not support is
-        NaN with n = 0; the ends are NaN below 6 rounds (at .95).
-
-    Raises
-    ------
-    ValueError
-        The array is not two-dimensional, or as in `percentiles`.
-    """
-    if latencies_s.ndim != 2:
-        raise ValueError(f"expected (rounds, queries), not shape {latencies_s.shape}")
-    rounds = [percentiles(row) for row in latencies_s]
-    return {
-        name: median_interval(np.array([getattr(one, f"{name}_s") for one in rounds]), level=level)
-        for name in MIN_SAMPLES
-    }

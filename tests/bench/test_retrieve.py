@@ -4,15 +4,25 @@ import numpy as np
 import pytest
 
 from idxbench.bench.embed import embed
+from idxbench.bench.figures import Where
 from idxbench.bench.inputs import Inputs
 from idxbench.bench.plan import make_plan
 from idxbench.bench.progress import Silent
-from idxbench.bench.retrieve import Reference, Timed, build_rows, cell_result, make_job, measure_strategy
+from idxbench.bench.retrieve import (
+    Reference,
+    Timed,
+    build_rows,
+    cell_result,
+    make_job,
+    measure_strategy,
+    time_rows,
+)
 from idxbench.bench.truths import TruthSource
 from idxbench.config.load import parse_config
 from idxbench.data.dataset import Dataset
 from idxbench.data.fingerprint import fingerprint
 from idxbench.measures.ranking import check_ranking
+from idxbench.store.round_rows import ROUND_METRICS, RoundRow
 from idxbench.timing.child import Child
 from idxbench.truth.exact import ExactIndex
 from tests.reference import search as twin
@@ -115,3 +125,28 @@ def test_recall_is_what_the_definition_says(tmp_path, similarity, kind, k):
     ]
     assert rows["recall_ceiling", "own"] == pytest.approx(np.mean(held))
     assert rows["unreachable_share", ""] == pytest.approx(1 - result.reachable.mean())
+
+
+def test_rounds_are_the_unit_and_not_queries():
+    """Six rounds of 1, 2, ... 6 ms each: the median round is 3.5, the interval the extremes, however many queries."""
+    none = {"qps_threads": np.nan, "latency_p99": np.nan, "response_p50": np.nan}
+    rounds = [_round(number, latency_p50=number / 1e3, **none) for number in range(1, 7)]
+    timed = Timed(np.zeros((1_000, 10), np.int64), 0, tuple(rounds), ())
+    rows = {row.metric: row for row in time_rows(Where("retrieve", "raw", "dot", "hnswlib", "{}", "{}"), timed)}
+    p50 = rows["latency_p50"]
+    assert (p50.value, p50.low, p50.high, p50.n) == pytest.approx((3.5e-3, 1e-3, 6e-3, 6))
+    # A percentile that the queries don't support is told as unknown; what was not measured has no row.
+    assert np.isnan(rows["latency_p99"].value)
+    assert rows["latency_p99"].n == 0
+    assert not {"qps_threads", "response_p50"} & rows.keys()
+    five = Timed(timed.ids, 0, timed.rounds[:5], ())
+    (few,) = (row for row in time_rows(Where("retrieve", "raw"), five) if row.metric == "latency_p50")
+    assert (few.n, np.isnan(few.low)) == (5, True)
+
+
+def _round(number, **given):
+    values = dict.fromkeys(ROUND_METRICS, 1.0) | given
+    return RoundRow(
+        session=1, round=number, attempt=0, strategy="raw", index="hnswlib", build="{}", search="{}", copy=0, **values,
+        pressure=0.0, steal=0.0, others=0.0, switches=0, settled=True, overloaded=False, flagged=False,
+    )  # fmt: skip

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from idxbench.measures.latency import per_round, percentiles
+from idxbench.measures.latency import percentiles
 from tests.reference import measures as twin
 
 
@@ -42,8 +42,6 @@ def test_broken_samples_are_refused(bad):
 def test_shapes_are_refused():
     with pytest.raises(ValueError, match=r"expected one dimension of samples, not shape \(1, 2\)"):
         percentiles(np.ones((1, 2)))
-    with pytest.raises(ValueError, match=r"expected \(rounds, queries\), not shape \(3,\)"):
-        per_round(np.ones(3))
 
 
 @settings(max_examples=40, deadline=None)
@@ -54,23 +52,3 @@ def test_agrees_with_the_twin(samples):
     assert result.p95_s == pytest.approx(twin.percentile(samples, 0.95))
     assert result.p99_s == pytest.approx(twin.percentile(samples, 0.99))
     assert result.p50_s <= result.p95_s <= result.p99_s <= max(samples)
-
-
-def test_per_round_by_hand():
-    # Six rounds whose latencies are all 1, 2, ... 6 ms: the median round is 3.5, the interval the extremes.
-    rounds = np.tile(np.arange(1.0, 7.0)[:, None] / 1e3, (1, 30))
-    result = per_round(rounds)
-    assert list(result) == ["p50", "p95", "p99"]
-    for name in ("p50", "p95"):
-        assert (result[name].value, result[name].low, result[name].high) == pytest.approx((3.5e-3, 1e-3, 6e-3))
-        assert result[name].n == 6
-    # 30 queries support no 99th percentile.
-    assert result["p99"].n == 0
-    assert math.isnan(result["p99"].value)
-
-
-def test_rounds_are_the_unit_and_not_queries():
-    # Five rounds of a thousand queries are five observations: no interval at 95 %.
-    result = per_round(np.random.default_rng(0).random((5, 1_000)))
-    assert result["p50"].n == 5
-    assert math.isnan(result["p50"].low)
