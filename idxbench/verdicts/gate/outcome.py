@@ -36,6 +36,8 @@ _MORE: dict[Basis, str] = {
     "queries": "ask more queries ([measure] queries)",
     "runs": "compare more runs a side (--runs)",
 }
+# Where indexes did not fit into memory together, both sides never took turns.
+_APART = "more rounds would not pair the two sides: measure fewer indexes at a time, or on a machine with more memory"
 _ADVICE: dict[Status, str] = {
     "incomplete": "'idxbench report RUN' says what failed; 'idxbench run --resume' finishes a run that was stopped",
     "no baseline": "keep a finished run as the baseline; --first-run-ok lets the first night pass",
@@ -170,8 +172,10 @@ def _advice(status: Status, comparison: Comparison | None, policy: Policy) -> It
         yield _ADVICE[status]
     gated = () if comparison is None else gated_changes(comparison)
     for basis, text in _MORE.items():
-        if any(change.verdict == "inconclusive" and change.basis == basis for change in gated):
+        if any(change.verdict == "inconclusive" and change.basis == basis and change.n for change in gated):
             yield text
+    if any(change.verdict == "inconclusive" and change.basis == "rounds" and not change.n for change in gated):
+        yield _APART
     shown = {change.cell.measure: change.why for change in gated if change.verdict == "advisory"}
     if shown and comparison is not None and comparison.paired:
         told = ", ".join(f"{measure} ({why})" if why else measure for measure, why in shown.items())

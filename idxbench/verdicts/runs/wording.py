@@ -112,7 +112,10 @@ def _reserve(change: Change) -> str:
 
 
 def _amount(change: Change) -> str:
-    return f"{100 * change.detectable:.2g} %" if change.kind == "ratio" else _plain(change.detectable)
+    if change.kind == "difference":
+        return _plain(change.detectable)
+    percent = 100 * change.detectable
+    return f"{percent:.2g} %" if percent < 99.5 else f"{percent:,.0f} %"
 
 
 def _factor(value: float) -> str:

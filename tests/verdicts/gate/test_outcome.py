@@ -143,3 +143,8 @@ def test_a_pass_with_advisory_times_says_so():
 def test_what_would_decide(basis, said):
     (advice,) = judge(comparison(change("inconclusive", basis=basis))).advice
     assert said in advice
+
+
+def test_sides_that_never_took_turns_are_not_told_to_take_more_rounds():
+    (advice,) = judge(comparison(change("inconclusive", n=0))).advice
+    assert advice.startswith("more rounds would not pair the two sides")

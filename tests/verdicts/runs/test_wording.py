@@ -53,6 +53,10 @@ def compared(*changes, unstable=""):
             "1.02x slower [0.97, 1.09] n=20; could have seen 8.4 % or more",
         ),
         (
+            change(effect=LOG(1.02), low=LOG(0.5), high=LOG(2.1), verdict="inconclusive", detectable=1.2345),
+            "1.02x slower [0.50, 2.10] n=20; could have seen 123 % or more",
+        ),
+        (
             change(low=math.nan, high=math.nan, basis="single", why="1 run a side, 6 support a verdict"),
             "1.12x slower; 1 run a side, 6 support a verdict",
         ),
