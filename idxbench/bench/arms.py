@@ -9,7 +9,7 @@ from contextlib import ExitStack
 
 from idxbench.bench.builds import Built, build_indexes, fail_build
 from idxbench.bench.declared import Declared, inconclusive
-from idxbench.bench.grading import grade, samples_of
+from idxbench.bench.grading import grade, recalls_of, samples_of
 from idxbench.bench.groups import groups_notice, in_groups, size_of
 from idxbench.bench.plan import Build
 from idxbench.bench.progress import Advance
@@ -40,7 +40,7 @@ def measure_indexes(
     sides = Declared.of(session.config)
     looks = 1
     for number, positions in enumerate(groups, start=1):
-        group = Group(session, [built[position] for position in positions])
+        group = Group(session, [built[position] for position in positions], reference)
         looks = max(looks, group.time(sides, budget, number / len(groups)))
         rows = group.loop(()).rows()
         samples = samples_of(session, rows)
@@ -60,10 +60,12 @@ class Group:
         The run.
     members
         On disk. The first one that can be loaded takes part twice where a control is wanted.
+    reference
+        What answers are graded against.
     """
 
-    def __init__(self, session: Session, members: Sequence[Built]) -> None:
-        self._session, self._members = session, members
+    def __init__(self, session: Session, members: Sequence[Built], reference: Reference) -> None:
+        self._session, self._members, self._reference = session, members, reference
         self._failed: set[int] = set()
         self._control = session.config.measure.control
         self._launches = 0
@@ -97,10 +99,13 @@ class Group:
             missing = max(0, wanted - self.loop(()).done()) if self.going() else 0
             with self._session.progress.stage(f"time {what}", missing * turns) as advance:
                 self._play(wanted, share, advance)
-            rows = self.loop(()).rows()
-            if sides is None or self.loop(()).done() < wanted or not inconclusive(rows, sides):
+            if sides is None or self.loop(()).done() < wanted or not self._inconclusive(sides):
                 return look + 1
         return sides.looks if sides else 1
+
+    def _inconclusive(self, sides: Declared) -> bool:
+        recalls = recalls_of(self._session, self.going(), self._reference)
+        return inconclusive(self.loop(()).rows(), sides, recalls, self._session.config.target_recall)
 
     def _play(self, wanted: int, share: float, advance: Advance) -> None:
         """Play rounds, some by each launch of processes, until enough are played or none may be."""

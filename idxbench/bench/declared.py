@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Self
 from idxbench.config.policy import Policy
 from idxbench.config.schema import Config
 from idxbench.errors import ConfigError
+from idxbench.measures.rounds.at_recall import Recalls, undecided_at
 from idxbench.measures.rounds.paired import judge_rounds, look_level
 from idxbench.measures.rounds.selectors import make_sides
 from idxbench.records import compact_json
@@ -79,15 +80,18 @@ def check_declared(builds: Iterable["Build"], config: Config, source: str) -> No
         raise ConfigError([replace(one, where=f"{source}: gate ({one.where})") for one in error.problems]) from None
 
 
-def inconclusive(rows: Sequence[RoundRow], declared: Declared) -> bool:
+def inconclusive(rows: Sequence[RoundRow], declared: Declared, recalls: Recalls, target: float) -> bool:
     """Return whether a gated time of the declared sides can't be judged yet, so that more rounds may help.
 
+    That is the time of a search, or the speed at the target recall, which both sides reach by searches of their own.
     Each look is at a level that keeps the policy's for all looks together. Rounds in which only one of the sides took
     turns tell nothing, and more of them would not either.
     """
     level = look_level(declared.policy.level, declared.looks)
     try:
         changes = judge_rounds(rows, declared.base, declared.new, declared.policy, level)
+        if any(change.gated and change.verdict == "inconclusive" for change in changes):
+            return True
+        return undecided_at(rows, declared.base, declared.new, declared.policy, level, recalls, target)
     except ConfigError:
         return False
-    return any(change.gated and change.verdict == "inconclusive" for change in changes)

@@ -9,8 +9,11 @@ from idxbench.bench.builds import Built, cell_unit
 from idxbench.bench.retrieve import Reference, Timed, cell_result
 from idxbench.bench.round_loop import answers_name, samples_key, samples_name
 from idxbench.bench.session import Session
+from idxbench.measures.rounds.at_recall import Recalls
+from idxbench.records import compact_json
 from idxbench.store.round_rows import RoundRow
 from idxbench.store.rundir import Failure
+from idxbench.store.samples import cell_name
 
 # Queries from which on a recall of 0 can't be bad luck.
 ENOUGH = 20
@@ -26,6 +29,21 @@ def samples_of(session: Session, rows: Sequence[RoundRow]) -> Samples:
         for key, values in (session.directory.load_arrays(samples_name(*round_)) or {}).items():
             samples.setdefault(key, []).append(values)
     return samples
+
+
+def recalls_of(session: Session, members: Sequence[Built], reference: Reference) -> Recalls:
+    """Return the recall of every search that has been asked, against the task reference, by depth."""
+    found: dict[tuple[str, str, str, str], dict[int, float]] = {}
+    for built in members:
+        build, answers = built.build, session.directory.load_arrays(answers_name(built)) or {}
+        for position, search in enumerate(build.searches):
+            ids = answers.get(f"ids_{position}")
+            if ids is not None:
+                recalls = reference.recalls(ids, session.config.k)
+                found[build.space.name, build.kind, build.build_json, compact_json(search)] = {
+                    k: float(np.nanmean(values)) for k, values in recalls.items() if np.isfinite(values).any()
+                }
+    return found
 
 
 def grade(session: Session, built: Built, rows: Sequence[RoundRow], samples: Samples, reference: Reference) -> None:
@@ -45,7 +63,7 @@ def grade(session: Session, built: Built, rows: Sequence[RoundRow], samples: Sam
             tuple(samples.get(samples_key(built, position), ())),
         )
         cell = cell_result(build, parameters, timed, built.strategy, reference, session.config)
-        directory.save_queries("|".join(cell_of[:4]), cell.samples)
+        directory.save_queries(cell_name(*cell_of[:4]), cell.samples)
         failure = None
         deep = max(session.config.k) >= len(reference.exact.items)
         if cell.own_recall == 0.0 and len(reference.queries) >= ENOUGH and not deep:

@@ -13,7 +13,6 @@
 """
 
 import hashlib
-import io
 import json
 import shutil
 from collections.abc import Callable, Mapping, Sequence
@@ -28,7 +27,7 @@ from numpy.typing import NDArray
 
 from idxbench.errors import Problem, ResultError
 from idxbench.records import Measurement
-from idxbench.store import tables
+from idxbench.store import samples, tables
 from idxbench.store.files import disk_full, replace, sync_folder, told_full, unwritable
 from idxbench.store.journal import FILE as JOURNAL
 from idxbench.store.journal import (
@@ -42,7 +41,9 @@ from idxbench.store.journal import (
     unit_key,
 )
 from idxbench.store.lock import Lock
+from idxbench.store.npz import packed
 from idxbench.store.round_rows import RoundRow
+from idxbench.store.samples import gathered
 from idxbench.version import __version__
 
 __all__ = ["Failure", "RunDirectory", "unwritable"]
@@ -273,7 +274,7 @@ class RunDirectory:
         if name in self._needed:
             return
         try:
-            replace(self._part(name), _packed(arrays))
+            replace(self._part(name), packed(arrays))
         except OSError as error:
             raise unwritable(self.path, error) from None
         if name not in self._saved:
@@ -300,17 +301,11 @@ class RunDirectory:
             raise unwritable(self.path, error) from None
 
     def settle(self) -> None:
-        """Write the tables and ``queries.npz`` anew, of what counts.
-
-        ``cells`` names the cells, ``<i>/<what>`` holds the samples of cell i.
-        """
+        """Write the tables and ``queries.npz`` anew, of what counts."""
         names = [name for entry in self._entries.values() for name in entry.arrays if name.startswith(_QUERIES)]
-        cells = [name.removeprefix(_QUERIES) for name in names]
-        arrays: dict[str, NDArray[Any]] = {"cells": np.array(cells, dtype=np.str_)}
-        for i, name in enumerate(names):
-            arrays |= {f"{i}/{what}": values for what, values in (self.load_arrays(name) or {}).items()}
+        arrays = gathered((name.removeprefix(_QUERIES), self.load_arrays(name) or {}) for name in names)
         try:
-            replace(self.path / "queries.npz", _packed(arrays))
+            replace(self.path / samples.FILE, packed(arrays))
             self._write_tables()
         except OSError as error:
             raise unwritable(self.path, error) from None
@@ -350,12 +345,3 @@ class RunDirectory:
 
 def _hash(text: str) -> str:
     return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()
-
-
-def _packed(arrays: Mapping[str, Any]) -> bytes:
-    """Return arrays as the bytes of an ``.npz``."""
-    # Written to memory first: an archive that finds the disk full complains once more, with a traceback, when closed.
-    file = io.BytesIO()
-    # NumPy's own keyword, allow_pickle, is what its stubs take every other name for.
-    np.savez_compressed(file, **arrays)
-    return file.getvalue()

@@ -1,7 +1,9 @@
-"""``queries.npz``: what every query of a cell got, and how long it took."""
+"""``queries.npz``: what every query of a cell got, and how long it took.
 
-import zipfile
-from collections.abc import Iterator, Mapping
+``cells`` names the cells, ``<i>/<what>`` holds the samples of cell i.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -9,7 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.errors import Problem, ResultError
+from idxbench.store.npz import opened
 
 FILE = "queries.npz"
 
@@ -33,8 +35,30 @@ class CellSamples:
     arrays: Mapping[str, NDArray[Any]]
 
 
-def read_samples(folder: Path) -> Iterator[CellSamples]:
+def cell_name(strategy: str, index: str, build: str, search: str) -> str:
+    """Return a cell's name in the file."""
+    return "|".join((strategy, index, build, search))
+
+
+def gathered(cells: Iterable[tuple[str, Mapping[str, NDArray[Any]]]]) -> dict[str, NDArray[Any]]:
+    """Return the arrays of the file, from those of each cell by its name."""
+    names: list[str] = []
+    arrays: dict[str, NDArray[Any]] = {}
+    for number, (name, held) in enumerate(cells):
+        names.append(name)
+        arrays |= {f"{number}/{what}": values for what, values in held.items()}
+    return {"cells": np.array(names, dtype=np.str_)} | arrays
+
+
+def read_samples(folder: Path, start: str = "") -> Iterator[CellSamples]:
     """Yield the cells of a run directory, one at a time; none where it has no ``queries.npz``.
+
+    Parameters
+    ----------
+    folder
+        The run directory.
+    start
+        Of the names of the arrays that are wanted; the others are not read.
 
     Raises
     ------
@@ -44,20 +68,14 @@ def read_samples(folder: Path) -> Iterator[CellSamples]:
     path = folder / FILE
     if not path.is_file():
         return
-    try:
-        # Opened here: NumPy leaves a file open that turns out to be torn.
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            names: dict[str, list[str]] = {}
-            for name in file.files:
-                names.setdefault(name.partition("/")[0], []).append(name)
-            for position, cell in enumerate(file["cells"]):
-                # A strategy may have bars in its name, the rest has none.
-                strategy, index, build, search = str(cell).rsplit("|", 3)
-                arrays = {name.partition("/")[2]: file[name] for name in names.get(str(position), ())}
-                yield CellSamples(strategy, index, build, search, arrays)
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        torn = "a torn file, or one of another kind"
-        found = error.strerror or torn if isinstance(error, OSError) else torn
-        raise ResultError(
-            Problem(str(path), f"a readable {FILE}", found, "remove it to read the run without its samples")
-        ) from None
+    with opened(path, "samples") as file:
+        names: dict[str, list[tuple[str, str]]] = {}
+        for name in file.files:
+            number, _, what = name.partition("/")
+            if what.startswith(start):
+                names.setdefault(number, []).append((what, name))
+        for position, cell in enumerate(file["cells"]):
+            # A strategy may have bars in its name, the rest has none.
+            strategy, index, build, search = str(cell).rsplit("|", 3)
+            arrays = {what: file[name] for what, name in names.get(str(position), ())}
+            yield CellSamples(strategy, index, build, search, arrays)

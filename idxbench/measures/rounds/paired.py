@@ -155,7 +155,7 @@ def judge_rounds(
     changes = []
     for paired in pair_rounds(rows, sides, policy, level):
         metric = policy.metric(paired.metric)
-        if metric is not None and kept_strategy(policy, paired.key[0]):
+        if metric is not None and looked_at(policy, paired.key[0], paired.metric, 0):
             floor, unstable = control.floor(paired.metric, metric.floor), bool(control.unstable)
             changes.append(judge_paired(paired, metric.floor, floor, sides.taken, gated=metric.gate, unstable=unstable))
     return changes
@@ -177,9 +177,15 @@ def judge_paired(
     return RoundChange(paired, declared, floor, verdict, gated, seen)
 
 
-def kept_strategy(policy: Policy, strategy: str) -> bool:
-    """Return whether a policy looks at a strategy; what the sides differ by has no name, and is looked at."""
-    return not policy.strategies or not strategy or strategy in policy.strategies
+def looked_at(policy: Policy, strategy: str, metric: str, k: int) -> bool:
+    """Return whether a policy's ``strategies`` and ``k`` keep a figure.
+
+    What the sides differ by has no name, and is kept. So are times at any depth: they stand at the one that was
+    searched, which is no choice of what to look at.
+    """
+    if policy.strategies and strategy and strategy not in policy.strategies:
+        return False
+    return not policy.k or not k or metric in TIMES or k in policy.k
 
 
 def look_level(level: float, looks_allowed: int) -> float:

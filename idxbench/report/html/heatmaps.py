@@ -2,7 +2,6 @@
 
 import base64
 import math
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,9 +9,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.errors import Problem, ResultError
 from idxbench.report.heatmaps import SMALLEST, scale_floor
 from idxbench.report.html.pictures import Column, Picture, Value
+from idxbench.store.npz import opened
 
 FILE = "heatmaps.npz"
 # Rows and columns of a panel: about a pixel each. More would be a megabyte of page, and show nothing more.
@@ -34,15 +33,8 @@ def heatmap_pictures(folder: Path) -> Iterator[Picture]:
     path = folder / FILE
     if not path.is_file():
         return
-    try:
-        with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
-            yield _picture({name: file[name] for name in file.files})
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as error:
-        torn = "a torn file, or one of another kind"
-        found = error.strerror or torn if isinstance(error, OSError) else torn
-        raise ResultError(
-            Problem(str(path), f"a readable {FILE}", found, "remove it to read the run without its heatmaps")
-        ) from None
+    with opened(path, "heatmaps") as file:
+        yield _picture({name: file[name] for name in file.files})
 
 
 def _picture(file: dict[str, NDArray[Any]]) -> Picture:

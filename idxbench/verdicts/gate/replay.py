@@ -7,17 +7,19 @@ control where there is one: the noise of tonight stays in. Others are copied to 
 
 import csv
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.records import COLUMNS, Measurement, Run, compact_json, csv_row
+from idxbench.store import samples
 from idxbench.store.files import unwritable
+from idxbench.store.npz import packed
 from idxbench.store.round_rows import FILE, ROUND_COLUMNS, ROUND_METRICS, RoundRow, read_rounds, round_csv_row
+from idxbench.store.samples import cell_name, gathered, read_samples
 from idxbench.verdicts.changes import Cell
 
 SIDE, BASE, COPY = "side", "base", "copy"
@@ -66,9 +68,7 @@ def write_replay(run: Run, folder: Path, worse: Mapping[Cell, Worsening]) -> Pat
         rounds = read_rounds(run.path)
         if rounds:
             _write_csv(folder / FILE, ROUND_COLUMNS, map(round_csv_row, _rounds(rounds, worse)))
-        samples = run.path / "queries.npz"
-        if samples.is_file():
-            _write_samples(samples, folder / "queries.npz", worse)
+        (folder / samples.FILE).write_bytes(packed(gathered(_samples(run, worse))))
         info = dict(run.info) | {"failures": [], "exit_status": 0 if run.info["status"] == "finished" else None}
         (folder / "run.json").write_text(json.dumps(info), encoding="utf-8")
         (folder / "config.toml").write_text("# a copy made by idxbench gate --self-test\n", encoding="utf-8")
@@ -132,27 +132,21 @@ def _key(row: RoundRow) -> tuple[object, ...]:
     return row.session, row.round, row.attempt, row.strategy, row.index, row.build, row.search
 
 
-def _write_samples(source: Path, target: Path, worse: Mapping[Cell, Worsening]) -> None:
-    """Copy the samples per query; those of recall are lowered as their means are."""
+def _samples(run: Run, worse: Mapping[Cell, Worsening]) -> Iterator[tuple[str, Mapping[str, NDArray[Any]]]]:
+    """Yield the samples per query of both sides; those of recall are lowered as their means are."""
     shifts = {
         (cell.strategy, cell.index, cell.build, cell.search, f"{cell.metric}_{cell.reference}@{cell.k}"): change
         for cell, change in worse.items()
     }
-    cells: list[str] = []
-    arrays: dict[str, NDArray[Any]] = {}
-    with np.load(source, allow_pickle=False) as held:
-        for number, name in enumerate(held["cells"].tolist()):
-            # A name of a strategy may hold the mark that joins these.
-            strategy, index, build, search = name.rsplit("|", 3)
-            found = {key.split("/", 1)[1]: held[key] for key in held.files if key.startswith(f"{number}/")}
-            for side in (BASE, COPY):
-                for what, values in found.items():
-                    change = shifts.get((strategy, index, build, search, what), Worsening())
-                    made = values if side == BASE else (values * change.factor + change.shift).astype(values.dtype)
-                    arrays[f"{len(cells)}/{what}"] = made
-                cells.append("|".join((strategy, index, sided(build, side), search)))
-    # NumPy's own keyword, allow_pickle, is what its stubs take every other name for.
-    np.savez(target, **(arrays | {"cells": np.array(cells, dtype=np.str_)}))  # type: ignore[arg-type]
+    for one in read_samples(run.path):
+        place = one.strategy, one.index, one.build, one.search
+        changes = {what: shifts.get((*place, what), Worsening()) for what in one.arrays}
+        worsened = {
+            what: (values * changes[what].factor + changes[what].shift).astype(values.dtype)
+            for what, values in one.arrays.items()
+        }
+        yield cell_name(one.strategy, one.index, sided(one.build, BASE), one.search), one.arrays
+        yield cell_name(one.strategy, one.index, sided(one.build, COPY), one.search), worsened
 
 
 def _write_csv(path: Path, columns: tuple[str, ...], rows: Iterable[list[str]]) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from idxbench.config.policy import Metric, Policy
-from idxbench.measures.rounds.paired import TIMES, Key, kept_strategy
+from idxbench.measures.rounds.paired import TIMES, Key, looked_at
 from idxbench.measures.rounds.selectors import Selector, Sides, one_each
 from idxbench.records import Measurement, Run
 from idxbench.verdicts.changes import Cell
@@ -135,10 +135,9 @@ def metric_of(row: Measurement, policy: Policy) -> Metric | None:
 
 
 def _counts(row: Measurement, sides: Sides, policy: Policy) -> bool:
-    if math.isnan(row.value) or metric_of(row, policy) is None or not kept_strategy(policy, sides.key(row)[0]):
+    if math.isnan(row.value) or metric_of(row, policy) is None:
         return False
-    # Times stand at the depth that was searched, which is no choice of what to look at.
-    return not policy.k or not row.k or row.metric in TIMES or row.k in policy.k
+    return looked_at(policy, sides.key(row)[0], row.metric, row.k)
 
 
 def _slot(row: Measurement, sides: Sides) -> Slot:

@@ -10,17 +10,17 @@ from numpy.typing import NDArray
 
 from idxbench.measures.curves import front, log_speed_at
 from idxbench.measures.intervals import Estimate, median_interval
+from idxbench.measures.rounds.at_recall import SPEED, round_speeds
 from idxbench.measures.rounds.judging import sign_test
 from idxbench.measures.rounds.paired import too_few
 from idxbench.measures.shift import rank_test, shift_interval
-from idxbench.records import Measurement, Run
+from idxbench.records import Run
 from idxbench.verdicts.changes import FrontPoint, Matched
 from idxbench.verdicts.runs.context import Context
 from idxbench.verdicts.runs.figures import Figure, Figures, Joined, Slot, join_one
 from idxbench.verdicts.runs.outcome import Outcome, not_compared, outcome
 from idxbench.verdicts.runs.times import NO_PAIRS
 
-SPEED = "qps_batch"
 # Recalls at which speeds are compared besides the config's target, where both sides reach them.
 LEVELS = (0.9, 0.95, 0.99)
 _SIDES: tuple[Literal["base", "new"], ...] = ("base", "new")
@@ -125,25 +125,12 @@ def _curve(points: Sequence[_Point], context: Context, runs: Sequence[Run]) -> C
 
 def _speeds(figures: Sequence[Figure], context: Context, runs: Sequence[Run]) -> NDArray[np.float64]:
     if context.same and context.rounds:
-        return _round_speeds([figure.row for figure in figures], context)
+        rows = [figure.row for figure in figures]
+        return round_speeds(context.rounds, [(row.strategy, row.index, row.build, row.search) for row in rows])
     # Runs that have every point of the curve; others would be read off another curve.
     held = [{run.path: row.value for run, row in zip(one.runs, one.rows, strict=True)} for one in figures]
     whole = [run.path for run in runs if all(run.path in values for values in held)]
     return np.array([[values[path] for values in held] for path in whole]).reshape(len(whole), len(held))
-
-
-def _round_speeds(rows: Sequence[Measurement], context: Context) -> NDArray[np.float64]:
-    """Return the speeds of every round of the run, (rounds, p); NaN where a round lacks one."""
-    numbers = {
-        number: place for place, number in enumerate(sorted({(row.session, row.round) for row in context.rounds}))
-    }
-    columns = {(row.strategy, row.index, row.build, row.search): place for place, row in enumerate(rows)}
-    speeds = np.full((len(numbers), len(rows)), math.nan)
-    for row in context.rounds:
-        column = columns.get((row.strategy, row.index, row.build, row.search))
-        if column is not None and row.copy == 0:
-            speeds[numbers[row.session, row.round], column] = row.qps_batch
-    return speeds
 
 
 def _at(about: Joined, context: Context, base: Curve, new: Curve, recall: float) -> tuple[Matched, float]:
