@@ -81,12 +81,12 @@ def run_gate(request: Request) -> Gate:
         # What it measured is no answer: pairs and cells are missing in it.
         return Gate(judge(None, incomplete=[stopped]), "", str(folder), None, policy, source)
     base, new = _sides(request, policy, folder)
-    absent, incompatible = _no_baseline(base, new, request.runs) if request.baseline else ("", False)
     run = load_run(folder)
+    absent, incompatible = _no_baseline(base, new, request.runs, run) if request.baseline else ("", False)
     alarms = tonights_alarms(request.history, run, policy, request.machine)
     compared = None
     if not absent:
-        one, (two,) = load_sides(base, [new], request.runs)
+        one, (two,) = load_sides(base, [new], request.runs, alike=True)
         compared = compare_runs(
             one.runs,
             two.runs,
@@ -147,13 +147,16 @@ def _notes(request: Request, policy: Policy, run: Run) -> Iterator[str]:
         yield silent
 
 
-def _no_baseline(base: str, new: str, runs: int) -> tuple[str, bool]:
-    """Say why there is no baseline, and whether there are runs that are of no use; empty where there is one."""
+def _no_baseline(base: str, new: str, runs: int, run: Run) -> tuple[str, bool]:
+    """Say why there is no baseline, and whether there are runs that are of no use; empty where there is one.
+
+    Last night's run of another configuration, in a folder with many, would be compared in the place of the right one.
+    """
     (path, selector), (new_path, new_selector) = split_side(base), split_side(new)
     # A folder that holds the new run, too: what came before it is meant, never the run itself.
     exclude = [] if selector or new_selector or path == new_path == newest_run(new_path) else find_runs(new_path, runs)
     try:
-        found = find_runs(path, runs, exclude)
+        found = find_runs(path, runs, exclude, None if selector or new_selector else run)
     except ResultError as error:
         return f"no baseline in {path}: {error.problems[0].found}", isinstance(error, OtherConfigurationError)
     return next((f"no baseline: {why}" for why in map(unfinished, found) if why), ""), False

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from idxbench.config.policy import Metric, Policy
 from idxbench.store.history import Event, HistoryRow
 from idxbench.verdicts.changes import Cell
+from idxbench.verdicts.history.recorded import judged_by
 from idxbench.verdicts.history.select import ALL, cell_of, matches
 
 # Runs that start within this of the first run of a night are of the same night.
@@ -143,7 +144,7 @@ def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Poli
         name=first.name,
         nights=nights,
         cells=cells,
-        metrics=tuple(_metric(policy, judged[number], cell.measure) for number, cell in enumerate(cells)),
+        metrics=tuple(_metric(policy, judged[number], cell) for number, cell in enumerate(cells)),
         units=tuple(units[number] for number in range(len(cells))),
         values=_night_medians(by_run, night_of, len(nights)),
         by_run=by_run,
@@ -156,10 +157,10 @@ def make_board(rows: Sequence[HistoryRow], events: Sequence[Event], policy: Poli
     )
 
 
-def _metric(policy: Policy | None, judged: Metric | None, measure: str) -> Metric | None:
+def _metric(policy: Policy | None, judged: Metric | None, cell: Cell) -> Metric | None:
     if policy is not None:
-        return policy.metric(measure)
-    return judged or Policy().metric(measure)
+        return judged_by(policy, cell.strategy, cell.metric, cell.reference, cell.k)
+    return judged or Policy().metric(cell.measure)
 
 
 def _nights(rows: Sequence[HistoryRow]) -> tuple[tuple[Night, ...], dict[str, int]]:

@@ -5,9 +5,9 @@ import json
 import math
 from datetime import UTC, datetime
 
-from idxbench.config.policy import DEFAULT_METRICS, Policy
+from idxbench.config.policy import DEFAULT_METRICS, Metric, Policy
 from idxbench.errors import ConfigError, Problem
-from idxbench.measures.rounds.paired import control_of
+from idxbench.measures.rounds.paired import control_of, looked_at
 from idxbench.records import Measurement, Run
 from idxbench.store.history import CELL_COLUMNS, HistoryRow, check_machine
 from idxbench.store.round_rows import counted, read_rounds
@@ -64,7 +64,7 @@ def rows_of(
     for row in run.measurements:
         if not math.isfinite(row.value) or row.metric == "failed":
             continue
-        if everything or _measure(row) in known:
+        if everything or _measure(row.metric, row.reference) in known:
             record = HistoryRow(
                 run=f"{run.path.resolve().name}#{_identity(run)}",
                 started=started,
@@ -82,14 +82,22 @@ def rows_of(
                 versions=dict(info.get("environment", {}).get("versions", {})),
                 data=_hash(info["data"]["fingerprints"]),
                 setup=_setup(run, row.strategy),
-                judged=policy.metric(_measure(row)),
+                judged=judged_by(policy, row.strategy, row.metric, row.reference, row.k),
             )
             rows[record.cell] = record
     return tuple(rows.values())
 
 
-def _measure(row: Measurement) -> str:
-    return f"{row.metric}@{row.reference}" if row.reference else row.metric
+def judged_by(policy: Policy, strategy: str, metric: str, reference: str, k: int) -> Metric | None:
+    """Return how a policy judges a figure; it does not gate one of a strategy or depth that it leaves out."""
+    judged = policy.metric(_measure(metric, reference))
+    if judged is None or looked_at(policy, strategy, metric, k):
+        return judged
+    return judged.model_copy(update={"gate": False})
+
+
+def _measure(metric: str, reference: str) -> str:
+    return f"{metric}@{reference}" if reference else metric
 
 
 def _share(log: float | None) -> float:

@@ -1,8 +1,8 @@
 """``RUN::SELECTOR`` from the command line to loaded runs."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any
 
 from idxbench.errors import ConfigError, Problem, ResultError
@@ -65,8 +65,8 @@ def are_runs(texts: Sequence[str]) -> bool:
     return bool(runs)
 
 
-def load_side(text: str, n: int = 1, exclude: Sequence[Path] = ()) -> Side:
-    """Load one side.
+def load_side(text: str, n: int = 1, exclude: Sequence[Path] = (), like: Run | None = None) -> Side:
+    """Load one side; see `find_runs`.
 
     Raises
     ------
@@ -74,10 +74,10 @@ def load_side(text: str, n: int = 1, exclude: Sequence[Path] = ()) -> Side:
         See `find_runs`; or a run can't be read.
     """
     path, selector = split_side(text)
-    return Side(text, tuple(load_run(folder) for folder in find_runs(path, n, exclude)), selector)
+    return Side(text, tuple(load_run(folder) for folder in find_runs(path, n, exclude, like)), selector)
 
 
-def find_runs(path: Path, n: int = 1, exclude: Sequence[Path] = ()) -> list[Path]:
+def find_runs(path: Path, n: int = 1, exclude: Sequence[Path] = (), like: Run | None = None) -> list[Path]:
     """Return the run directories that a path stands for, oldest first.
 
     Parameters
@@ -90,6 +90,8 @@ def find_runs(path: Path, n: int = 1, exclude: Sequence[Path] = ()) -> list[Path
     exclude
         Run directories that don't count, as those of the other side; where they lie in the parent, theirs is the
         configuration that counts.
+    like
+        A run whose configuration counts, wherever it lies.
 
     Raises
     ------
@@ -103,7 +105,7 @@ def find_runs(path: Path, n: int = 1, exclude: Sequence[Path] = ()) -> list[Path
     left_out = {folder.resolve() for folder in exclude}
     kept: list[Path] = []
     others: list[list[str]] = []
-    configuration: dict[str, Any] = {}
+    configuration = _configuration(like.info) if like else {}
     for folder, told in reversed(finished_runs(path)):
         # Where the other side comes from the same parent, it says which configuration is meant.
         configuration = configuration or _configuration(told)
@@ -142,17 +144,29 @@ def _other_configuration(path: Path, others: Sequence[list[str]]) -> OtherConfig
             str(path),
             "a finished run besides the one it is compared with, of the same configuration",
             f"{count} of another configuration ({', '.join(others[0])})",
-            "run once more, or name two run directories",
+            "run once more, or name two run directories, which are compared whatever their configurations",
         )
     )
 
 
-def _configuration(info: dict[str, Any]) -> dict[str, Any]:
+def _configuration(info: Mapping[str, Any]) -> dict[str, Any]:
     """Return what was measured, without how long, and what merely decides by it."""
     measured = {key: value for key, value in info.get("config", {}).items() if key not in _EFFORT}
     effort = measured.pop("measure", {})
     measured |= {f"measure.{key}": value for key, value in effort.items() if key not in _EFFORT_MEASURE}
-    return measured | {"only": info.get("only", [])}
+    return {key: _without_folders(value) for key, value in measured.items()} | {"only": info.get("only", [])}
+
+
+def _without_folders(value: Any) -> Any:
+    """Return a config with names of files alone: where a checkout lies is no other configuration.
+
+    What is in the files is told by fingerprints, and data that differ are incomparable whatever they are called.
+    """
+    if isinstance(value, Mapping):
+        return {key: _without_folders(held) for key, held in value.items()}
+    if isinstance(value, list):
+        return [_without_folders(held) for held in value]
+    return PurePath(value).name if isinstance(value, str) and ("/" in value or "\\" in value) else value
 
 
 def _apart(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
@@ -160,11 +174,12 @@ def _apart(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
     return sorted(key for key in one.keys() & two.keys() if one[key] != two[key])
 
 
-def load_sides(base: str, others: Sequence[str], n: int = 1) -> tuple[Side, tuple[Side, ...]]:
+def load_sides(base: str, others: Sequence[str], n: int = 1, *, alike: bool = False) -> tuple[Side, tuple[Side, ...]]:
     """Load the base and what it is compared with.
 
     A parent of both sides stands for its newest runs as the other side and for those before them as the base, unless
-    selectors make two sides of one run.
+    selectors make two sides of one run. With ``alike`` any parent stands for its runs of the other side's
+    configuration as the base.
 
     Raises
     ------
@@ -177,7 +192,7 @@ def load_sides(base: str, others: Sequence[str], n: int = 1) -> tuple[Side, tupl
     selector = split_side(base)[1]
     selected = bool(selector) or any(side.selector for side in sides)
     exclude = [] if selected else [run.path for side in sides for run in side.runs]
-    first = load_side(base, n, exclude)
+    first = load_side(base, n, exclude, sides[0].runs[-1] if alike and not selected else None)
     for side in sides:
         if not selected and _paths(first) & _paths(side):
             raise ConfigError(

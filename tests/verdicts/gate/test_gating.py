@@ -284,6 +284,21 @@ def test_runs_of_another_configuration_are_no_first_night(tmp_path):
     assert run_folder(str(parent)) == new
 
 
+def test_a_folder_of_baselines_of_many_configurations(tmp_path):
+    """The newest of tonight's configuration is the baseline; none of it is incompatible, unless one is named."""
+    kept = tmp_path / "baselines"
+    write_run(kept / "20261101T020000Z-aaaa")
+    other = write_run(kept / "20261102T020000Z-aaaa", info={"config": {"seed": 9}})
+    new = write_run(tmp_path / "20261103T020000Z-aaaa")
+    request = Request(str(new), str(kept), first_run_ok=True)
+    assert run_gate(request).base.endswith("20261101T020000Z-aaaa")
+    (kept / "20261101T020000Z-aaaa").rename(tmp_path / "away")
+    outcome = run_gate(request).outcome
+    assert (outcome.code, outcome.status) == (5, "incompatible")
+    assert "(seed)" in outcome.reasons[0]
+    assert run_gate(Request(str(new), str(other))).base == str(other)
+
+
 def test_a_run_that_was_kept_under_a_name_is_not_the_newest(tmp_path):
     write_run(tmp_path / "release-1.0", info={"started": "2026-11-01T02:00:00+00:00"})
     new = write_run(tmp_path / "20261121T131631Z-0a1b2c3d")

@@ -73,6 +73,19 @@ def test_the_policy_decides():
     assert not shown_of(rows, policy=Policy(metrics={"qps_batch": MetricChange(gate=False)})).alarm.gated
 
 
+def test_strategies_and_depths_that_a_policy_leaves_out_are_shown_and_never_gated():
+    rows = nights([*quiet(20), 34_000.0])
+    strategy = rows[0].strategy
+    assert shown_of(rows, policy=Policy(strategies=(strategy,))).alarm.gated
+    assert not shown_of(rows, policy=Policy(strategies=("another",))).alarm.gated
+    # A time stands at the depth that was searched; recall at a depth of its own.
+    assert shown_of(rows, policy=Policy(k=(rows[0].k + 1,))).alarm.gated
+    recall = {"metric": "recall", "reference": "task", "unit": "share", "k": 10}
+    fell = nights([*[0.95] * 20, 0.90], **recall)
+    assert shown_of(fell, policy=Policy(k=(10,))).alarm.gated
+    assert not shown_of(fell, policy=Policy(k=(100,))).alarm.gated
+
+
 def test_without_a_policy_that_of_the_newest_run_decides():
     lenient, strict = Metric(direction="higher", floor=0.3), Metric(direction="higher", floor=0.05, gate=False)
     rows = nights([*quiet(20), {"value": 34_000.0, "judged": lenient}], judged=strict)

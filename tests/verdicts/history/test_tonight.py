@@ -86,6 +86,22 @@ def test_another_strategy_behind_a_name_and_another_seed_are_other_set_ups(run_o
     assert first["centered"] != second["centered"]
 
 
+def test_a_policy_of_some_strategies_gates_those_alone(run_of, tmp_path):
+    for night in range(12):
+        add(tmp_path, run_of(night))
+    tonight = run_of(12, slower=1.5)
+
+    def found(policy):
+        return {(one.cell.strategy, one.gated) for one in alarms(tmp_path, tonight, policy=policy) if one.cell}
+
+    assert ("centered", True) in found(Policy())
+    assert ("centered", True) in found(Policy(strategies=("centered",)))
+    assert found(Policy(strategies=("raw",))) == {("centered", False)}
+    # A record says by itself what its run's policy left out.
+    judged = {(row.strategy, row.metric): row.judged for row in rows_of(tonight, policy=Policy(strategies=("raw",)))}
+    assert (judged["raw", "qps_batch"].gate, judged["centered", "qps_batch"].gate) == (True, False)
+
+
 def test_what_a_run_s_policy_adds_is_kept_and_judged(run_of, tmp_path):
     gate = {"gate": {"metrics": {"qps_batch": {"floor": 0.5}, "build_time": {"gate": False}}}}
     for night in range(14):

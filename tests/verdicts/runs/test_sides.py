@@ -82,6 +82,33 @@ def test_more_rounds_keep_the_baseline(nights):
     assert days(find_runs(nights, exclude=[newest])) == ["08a"]
 
 
+def test_a_checkout_that_lies_elsewhere_keeps_the_baseline(tmp_path):
+    def data(folder, name="items.npy"):
+        return {"config": {"data": {"items": {"path": f"{folder}/{name}", "key": None}}}}
+
+    before = write_run(tmp_path / "20261101T020000Z-aaaa", rounds=0, info=data("/home/one"))
+    write_run(tmp_path / "20261102T020000Z-aaaa", rounds=0, info=data("/home/one", "others.npy"))
+    newest = write_run(tmp_path / "20261103T020000Z-aaaa", rounds=0, info=data("../two"))
+    assert find_runs(tmp_path, exclude=[newest]) == [before]
+
+
+def test_like_a_run_that_lies_elsewhere(tmp_path, nights):
+    """A folder of many configurations: the newest of the other side's, and none where there is none of it."""
+    other = write_run(nights / "20261111T020000Z-aaaa", rounds=0, info={"config": {"seed": 9}})
+    tonight = load_run(write_run(tmp_path / "tonight" / "20261112T020000Z-aaaa", rounds=0))
+    assert find_runs(nights) == [other]
+    assert days(find_runs(nights, like=tonight)) == ["08a"]
+    base, _ = load_sides(str(nights), [str(tonight.path.parent)], alike=True)
+    assert days(run.path for run in base.runs) == ["08a"]
+    another = load_run(write_run(tmp_path / "another", rounds=0, info={"config": {"seed": 4}}))
+    with pytest.raises(OtherConfigurationError, match="seed"):
+        find_runs(nights, like=another)
+    # One that is named is taken, and `compare` takes the newest.
+    assert find_runs(other, like=tonight) == [other]
+    base, _ = load_sides(str(nights), [str(another.path)])
+    assert [run.path for run in base.runs] == [other]
+
+
 def test_keys_that_an_older_version_did_not_know_keep_the_baseline(nights):
     newest = write_run(nights / "20261111T020000Z-aaaa", rounds=0, info={"config": {"probe": []}})
     assert days(find_runs(nights, exclude=[newest])) == ["08a"]
