@@ -5,8 +5,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from idxbench.bench.diagnose_job import Examined
 from idxbench.bench.progress import Progress
-from idxbench.bench.runner import Request, execute
+from idxbench.bench.runner import Request, Say, execute
 from idxbench.config.load import load_config, parse_config
 from idxbench.config.schema import Config
 from idxbench.records import Run, load_run
@@ -55,10 +56,23 @@ def run(
     ``Run.info["exit_status"]`` is 0, or 4 when a cell failed: its row is there all the same.
     """
     request = make_request(config, out=out, threads=threads, only=only, resume=resume, budget=budget)
-    path, _ = execute(request, progress)
+    path, _ = execute_request(request, progress)
     done = load_run(path)
     draw(done)
     return done
+
+
+def execute_request(
+    request: Request, progress: Progress | None = None, say: Say = lambda text: None
+) -> tuple[Path, int]:
+    """Run what was asked for, with the words of ``idxbench diagnose`` for its vectors; see `execute`."""
+    from idxbench.verdicts.diagnosis import conclude, diagnosis_to_dict
+
+    def told(examined: Examined) -> dict[str, Any]:
+        whole = diagnosis_to_dict(conclude(examined))
+        return {key: whole[key] for key in ("headline", "findings", "strategies", "figures")}
+
+    return execute(request, told, progress, say)
 
 
 def draw(run: Run) -> None:

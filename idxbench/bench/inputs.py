@@ -52,6 +52,8 @@ class Inputs:
         What the reader must know.
     fit_queries
         Queries that strategies are fitted on, none of them among those asked. None where none is needed.
+    all_queries
+        All that were given, or held out of the items.
     """
 
     dataset: Dataset
@@ -62,6 +64,7 @@ class Inputs:
     n_queries_given: int
     notices: tuple[Notice, ...]
     fit_queries: NDArray[Any] | None = None
+    all_queries: NDArray[Any] | None = None
 
     @property
     def items(self) -> NDArray[Any]:
@@ -97,14 +100,24 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
         if given.queries is not None:
             reports["queries"] = check_vectors(given.queries, loaded.where["queries"])
         advance(1)
-        dataset = hold_out(given, config.data.holdout, config.seed) if config.data.holdout else given
-        dataset, fit_queries = split_queries(dataset, config)
+        whole = hold_out(given, config.data.holdout, config.seed) if config.data.holdout else given
+        dataset, fit_queries = split_queries(whole, config)
         fingerprints = {"items": fingerprint(dataset.items)}
         if dataset.queries is not None:
             fingerprints["queries"] = fingerprint(dataset.queries)
         advance(1)
     notices = (*dataset.notices, *_notices(config, replace(loaded, dataset=dataset), reports, n_queries, fit_queries))
-    return Inputs(dataset, loaded.trained_with, loaded.towers, fingerprints, reports, n_queries, notices, fit_queries)
+    return Inputs(
+        dataset,
+        loaded.trained_with,
+        loaded.towers,
+        fingerprints,
+        reports,
+        n_queries,
+        notices,
+        fit_queries,
+        whole.queries,
+    )
 
 
 def splits_queries(config: Config) -> bool:

@@ -6,6 +6,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
+from idxbench.bench.inputs import Inputs
 from idxbench.config.diagnose import Diagnose, Loss
 from idxbench.config.schema import Config, FactorizedData, SimulatedData, Trained
 from idxbench.data.dataset import Labels
@@ -76,22 +77,43 @@ def patient_from(config: Config, *, towers: int | None = None, on_progress: Any 
         Everything that is missing, broken, or does not fit.
     """
     loaded = load(config.data, cache_root(), on_progress)
-    data, settings, towers = loaded.dataset, config.diagnose, towers or config.data.towers
+    data, towers = loaded.dataset, towers or config.data.towers
     if towers is None and data.queries is not None:
         towers = 2
-    loss = settings.loss
-    if loss == "unknown" and isinstance(config.data, FactorizedData | SimulatedData):
-        loss = "pointwise"  # a squared error per cell
     return Patient(
         data.name,
         data.items,
         data.queries,
         data.labels,
         loaded.trained_with,
-        loss,
+        _loss(config),
         towers,
-        settings,
+        config.diagnose,
         config.seed,
         loaded.where,
         data.notices,
     )
+
+
+def patient_of(config: Config, inputs: Inputs) -> Patient:
+    """Return the vectors of a run: its items, and all queries it was given, whether or not they are asked."""
+    data = inputs.dataset
+    return Patient(
+        data.name,
+        data.items,
+        inputs.all_queries,
+        data.labels,
+        inputs.trained_with,
+        _loss(config),
+        inputs.towers,
+        config.diagnose,
+        config.seed,
+        {"items": "items", "queries": "queries"},
+    )
+
+
+def _loss(config: Config) -> Loss:
+    """Return the declared loss; of a built-in model that is trained here, its own."""
+    if config.diagnose.loss == "unknown" and isinstance(config.data, FactorizedData | SimulatedData):
+        return "pointwise"  # a squared error per cell
+    return config.diagnose.loss

@@ -22,6 +22,7 @@ from idxbench.bench.probes import check_probes, run_probes
 from idxbench.bench.progress import Progress, Silent
 from idxbench.bench.recover import recover
 from idxbench.bench.retrieve_job import retrieve
+from idxbench.bench.run_diagnosis import Conclude, diagnose_inputs
 from idxbench.bench.session import Finding, Session
 from idxbench.bench.validate import validate
 from idxbench.bench.validation_sets import Sets, read_sets
@@ -74,13 +75,20 @@ class Request:
     again: str = "the same command with --resume"
 
 
-def execute(request: Request, progress: Progress | None = None, say: Say = lambda text: None) -> tuple[Path, int]:
+def execute(
+    request: Request,
+    conclude: Conclude,
+    progress: Progress | None = None,
+    say: Say = lambda text: None,
+) -> tuple[Path, int]:
     """Run a config, or what is left of a run.
 
     Parameters
     ----------
     request
         What to run and where to put it.
+    conclude
+        Says what the vectors are like, from what was measured of them.
     progress
         Told how far the work is.
     say
@@ -107,7 +115,7 @@ def execute(request: Request, progress: Progress | None = None, say: Say = lambd
     write = _info_writer(session, request, {"identity": same, "git_commit": commit, "environment": machine})
     session.save = partial(write, RUNNING, None)
     try:
-        _work(session, request, same)
+        _work(session, request, same, conclude)
         code = EXIT_INCOMPLETE if session.failures else EXIT_OK
         directory.settle()
         write(FINISHED, code)
@@ -146,7 +154,7 @@ def _open(request: Request, same: dict[str, Any], say: Say) -> tuple[RunDirector
     return RunDirectory.create(request.out, request.config_text, short_hash), notices
 
 
-def _work(session: Session, request: Request, same: dict[str, Any]) -> None:
+def _work(session: Session, request: Request, same: dict[str, Any], conclude: Conclude) -> None:
     """Do all that is not done, and notice what the figures say."""
     config, directory = session.config, session.directory
     check_files(directory.info, same["files"], directory.path)
@@ -164,7 +172,7 @@ def _work(session: Session, request: Request, same: dict[str, Any]) -> None:
     session.notices += [*inputs.notices, *plan.notices, *_elsewhere(directory)]
     session.facts |= _describe(inputs, plan)
     session.save()
-    _measure(session, inputs, plan, sets)
+    _measure(session, inputs, plan, sets, conclude)
     session.notices += advise(directory.rows, config.target_recall)
 
 
@@ -212,7 +220,7 @@ def _with_training(config: Config, inputs: Inputs) -> Config:
     return config.model_copy(update={"data": data})
 
 
-def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None) -> None:
+def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None, conclude: Conclude) -> None:
     with session.progress.stage("compile kernels", 1) as advance:
         compile_s = compile_kernels()
         advance(1)
@@ -227,6 +235,7 @@ def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None) ->
     if not spaces:
         raise DataError([Problem("strategies", "one that fits the data", "none: " + session.failures[0].reason)])
     session.once({"kind": "run"}, lambda: Finding([Where("run").value("compile_time", compile_s, "s")]))
+    diagnose_inputs(session, inputs, conclude)
     portray(session, inputs, spaces)
     reference = retrieve(session, inputs, plan, spaces) if "retrieve" in plan.tasks else None
     if reference is None:

@@ -57,19 +57,18 @@ def command(
     killed, or stopped by a full disk goes on with --resume, and tries again what failed before. A run that came to its
     end is whole, also where cells failed (code 4). One process at a time writes a run directory.
     """
-    from idxbench.api import draw, make_request
+    from idxbench.api import draw, execute_request, make_request
 
     request = make_request(config, out=out, threads=threads, only=only or (), resume=resume, budget=budget)
     if plan:
         return _print_plan(request)
-    from idxbench.bench.runner import execute
     from idxbench.cli.progress import Bars
     from idxbench.records import load_run
     from idxbench.report.terminal import show_run
     from idxbench.verdicts.decision import decide
 
     stop_as_after_ctrl_c()
-    path, code = execute(request, Bars(), lambda text: typer.echo(text, err=True))
+    path, code = execute_request(request, Bars(), lambda text: typer.echo(text, err=True))
     run = load_run(path)
     show_run(run, decide(run), everything=everything)
     try:

@@ -3,7 +3,7 @@
 import io
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from rich.console import Console
 from rich.markup import escape
@@ -17,7 +17,7 @@ from idxbench.report.recovery import recovery_table
 from idxbench.report.retrieve import cells_table, indexes_table, speeds_table, strategies_table, tails_table
 from idxbench.report.style import PIPED_WIDTH, significant
 from idxbench.report.validation import validation_parts
-from idxbench.report.verdict import decision_lines
+from idxbench.report.verdict import decision_lines, diagnosis_lines
 from idxbench.verdicts.decision import Decision
 
 
@@ -72,8 +72,9 @@ def print_run(run: Run, decisions: tuple[Decision, ...], console: Console, *, ev
     for table in probe_tables(run):
         console.print(table, "")
     _warnings(run, console)
+    _said("Diagnosis", [diagnosis_lines(run)], console)
     if run.info["status"] == "finished":
-        _decisions(decisions, console)
+        _said("Decision", [decision_lines(decision) for decision in decisions], console)
     console.print(f"Written to {escape(str(run.path))}", soft_wrap=True)
 
 
@@ -130,12 +131,13 @@ def _ended(text: str) -> str:
     return text if not text or text.endswith((".", "?", "!")) else f"{text}."
 
 
-def _decisions(decisions: tuple[Decision, ...], console: Console) -> None:
-    if not decisions:
+def _said(title: str, statements: Iterable[Iterable[str]], console: Console) -> None:
+    """Print what was concluded: of each statement the first line in bold."""
+    said = [list(lines) for lines in statements]
+    if not any(said):
         return
-    console.print("Decision", style="bold")
-    for decision in decisions:
-        first, *rest = decision_lines(decision)
+    console.print(title, style="bold")
+    for first, *rest in filter(None, said):
         lines = _hanging()
         lines.add_row("", f"[bold]{escape(first)}[/bold]")
         for line in rest:

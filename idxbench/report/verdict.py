@@ -1,10 +1,25 @@
-"""The decision of a run in words."""
+"""The diagnosis and the decisions of a run in words."""
 
 from collections.abc import Iterable, Iterator
 
+from idxbench.records import Run
 from idxbench.report.lookup import index_name, search_name
 from idxbench.report.style import megabytes, microseconds, share, significant, thousands
 from idxbench.verdicts.decision import Candidate, Decision, Miss
+
+# Findings that ask for something; the others are for those who ask 'idxbench diagnose'.
+_TOLD = ("problem", "warning")
+
+
+def diagnosis_lines(run: Run) -> Iterator[str]:
+    """Yield the lines of a run's diagnosis: what can be trusted, and what asks for something; nothing without one."""
+    told = run.info.get("diagnosis")
+    if told is None:
+        return  # an older idxbench wrote the run
+    yield told["headline"]
+    findings = [one for one in told["findings"] if one["severity"] in _TOLD]
+    for one in findings:
+        yield f"{one['title']} ({one['severity']}): {one['advice'] or one['text']}"
 
 
 def decision_lines(decision: Decision) -> Iterator[str]:

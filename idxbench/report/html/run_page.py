@@ -19,7 +19,7 @@ from idxbench.report.recovery import recovery_table
 from idxbench.report.retrieve import cells_table, indexes_table, speeds_table, strategies_table, tails_table
 from idxbench.report.style import significant
 from idxbench.report.validation import validation_table, verdict_line
-from idxbench.report.verdict import decision_lines
+from idxbench.report.verdict import decision_lines, diagnosis_lines
 from idxbench.verdicts.decision import Decision
 from idxbench.verdicts.validation import judge
 
@@ -49,13 +49,12 @@ def write_run_page(run: Run, decisions: Sequence[Decision], path: Path) -> None:
 
 def run_page(run: Run, decisions: Sequence[Decision]) -> Page:
     """Gather what the page of a run says."""
-    finished = run.info["status"] == "finished"
     strategies = tuple(dict.fromkeys(row.strategy for row in run.measurements if row.strategy))
     return Page(
         title=str(run.info["name"]),
         kind="idxbench run",
         lead=tuple(_lead(run)),
-        heading="Decision" if finished else "Not complete",
+        heading=_heading(run),
         statements=tuple(_statements(run, decisions)),
         warnings=tuple(f"{_ended(notice.text)} {_ended(_capital(notice.advice))}".strip() for notice in run.notices),
         facts=tuple(_facts(run)),
@@ -63,6 +62,12 @@ def run_page(run: Run, decisions: Sequence[Decision]) -> Page:
         strategies=strategies,
         origin=str(run.path),
     )
+
+
+def _heading(run: Run) -> str:
+    if run.info["status"] != "finished":
+        return "Not complete"
+    return "Diagnosis and decision" if "diagnosis" in run.info else "Decision"
 
 
 def _lead(run: Run) -> Iterator[str]:
@@ -82,8 +87,7 @@ def _statements(run: Run, decisions: Sequence[Decision]) -> Iterator[Statement]:
             f"This run is not complete ({status}): what was measured is below, without a decision.",
         )
         return
-    for decision in decisions:
-        first, *rest = decision_lines(decision)
+    for first, *rest in filter(None, map(tuple, (diagnosis_lines(run), *map(decision_lines, decisions)))):
         yield Statement(first, tuple(rest))
     for one in judge(run):
         yield Statement(verdict_line(one))
