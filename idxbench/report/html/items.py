@@ -27,15 +27,18 @@ def _overlap(run: Run, figures: Figures) -> Picture:
         ("strategy", strategy, similarity[strategy], *_ends(figures.of(strategy, "neighbor_overlap", name, k=k)))
         for strategy in figures.strategies()
     ]
-    for role in ("floor", "chance"):
-        found = figures.of("", "neighbor_overlap", role, k=k)
-        rows += [(role, role, "", *_ends(found))] if found else []
+    known = {role: figures.of("", "neighbor_overlap", role, k=k) for role in ("floor", "chance")}
+    rows += [(role, role, "", *_ends(found)) for role, found in known.items() if found]
+    # A reference that is no estimate has no floor.
+    floor = (
+        "Dashed: the floor, which is the reference against itself from two halves of the queries; between it and 1 "
+        "nothing can be told from noise. "
+    )
     return Picture(
         "overlap",
         f"Neighbours against {name}",
         f"Longer is more alike. Share of an item's {k} neighbours by {name} that the strategy finds, too, with its "
-        "95 % interval over items. Dashed: the floor, which is the reference against itself from two halves of the "
-        "queries; dotted: chance. Between floor and 1 nothing can be told from noise.",
+        f"95 % interval over items. {floor if known['floor'] else ''}Dotted: chance.",
         (
             Column("role", "role"),
             Column("strategy", "strategy"),

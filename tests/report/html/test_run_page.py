@@ -4,6 +4,7 @@ import base64
 import csv
 import io
 import math
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -121,6 +122,12 @@ def test_floor_and_chance_stand_beside_overlap(run):
     ]  # fmt: skip
     drift = records(named(item_pictures(run), "drift"))
     assert [(one["drift"], one["ari_seed_floor"]) for one in drift] == [("0.25", "0.7")] * 2
+
+
+def test_a_reference_without_a_floor_is_not_told_to_have_one(run):
+    assert "Dashed: the floor" in named(item_pictures(run), "overlap").reading
+    bare = replace(run, measurements=tuple(row for row in run.measurements if row.reference != "floor"))
+    assert "floor" not in named(item_pictures(bare), "overlap").reading
 
 
 def test_probes_are_drawn_against_what_was_given(run):
