@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 SCHEMA_VERSION = 1
 # Of what measures: raised when the same config and data would be measured in another way, so that no run is half of
 # one and half of the other.
-MEASURING = 1
+MEASURING = 2
 
 
 @dataclass(frozen=True)

@@ -18,6 +18,7 @@ from idxbench.bench.round_facts import tell_rounds
 from idxbench.bench.round_loop import Arm, Budget, RoundLoop
 from idxbench.bench.session import Session
 from idxbench.machine import free_memory
+from idxbench.measures.rounds.at_recall import Recalls
 from idxbench.records import Notice
 from idxbench.timing.child import Child, ChildError
 
@@ -70,6 +71,7 @@ class Group:
         self._control = session.config.measure.control
         self._launches = 0
         self._budget = Budget(0)
+        self._graded: Recalls | None = None
 
     def going(self) -> list[Built]:
         """Return the members that have not failed."""
@@ -99,13 +101,17 @@ class Group:
             missing = max(0, wanted - self.loop(()).done()) if self.going() else 0
             with self._session.progress.stage(f"time {what}", missing * turns) as advance:
                 self._play(wanted, share, advance)
-            if sides is None or self.loop(()).done() < wanted or not self._inconclusive(sides):
+            if sides is None or look + 1 == sides.looks or self.loop(()).done() < wanted:
                 return look + 1
-        return sides.looks if sides else 1
+            if not inconclusive(self.loop(()).rows(), sides, self._recalls, self._session.config.target_recall):
+                return look + 1
+        return 0
 
-    def _inconclusive(self, sides: Declared) -> bool:
-        recalls = recalls_of(self._session, self.going(), self._reference)
-        return inconclusive(self.loop(()).rows(), sides, recalls, self._session.config.target_recall)
+    def _recalls(self) -> Recalls:
+        """Return what every search finds, which is the same in all rounds."""
+        if self._graded is None:
+            self._graded = recalls_of(self._session, self.going(), self._reference)
+        return self._graded
 
     def _play(self, wanted: int, share: float, advance: Advance) -> None:
         """Play rounds, some by each launch of processes, until enough are played or none may be."""

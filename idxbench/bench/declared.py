@@ -1,6 +1,6 @@
 """The two sides of a run that ``[gate]`` names: whether they are there, and whether more rounds would help."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Self
 
@@ -80,7 +80,7 @@ def check_declared(builds: Iterable["Build"], config: Config, source: str) -> No
         raise ConfigError([replace(one, where=f"{source}: gate ({one.where})") for one in error.problems]) from None
 
 
-def inconclusive(rows: Sequence[RoundRow], declared: Declared, recalls: Recalls, target: float) -> bool:
+def inconclusive(rows: Sequence[RoundRow], declared: Declared, recalls: Callable[[], Recalls], target: float) -> bool:
     """Return whether a gated time of the declared sides can't be judged yet, so that more rounds may help.
 
     That is the time of a search, or the speed at the target recall, which both sides reach by searches of their own.
@@ -92,6 +92,6 @@ def inconclusive(rows: Sequence[RoundRow], declared: Declared, recalls: Recalls,
         changes = judge_rounds(rows, declared.base, declared.new, declared.policy, level)
         if any(change.gated and change.verdict == "inconclusive" for change in changes):
             return True
-        return undecided_at(rows, declared.base, declared.new, declared.policy, level, recalls, target)
+        return undecided_at(rows, declared.base, declared.new, declared.policy, level, recalls(), target)
     except ConfigError:
         return False

@@ -17,7 +17,7 @@ from idxbench.version import __version__
 
 # What of the config a unit depends on, beside its strategy; what is not named here depends on `_RETRIEVAL`.
 _SLICES: dict[str, tuple[str, ...]] = {
-    "diagnosis": ("seed", "diagnose"),
+    "diagnosis": ("seed", "data", "diagnose"),
     "similar": ("seed", "similar"),
     "cluster": ("seed", "clusters"),
     "validate": ("seed", "k", "validation"),

@@ -105,7 +105,8 @@ def patient_of(config: Config, inputs: Inputs) -> Patient:
         data.labels,
         inputs.trained_with,
         _loss(config),
-        inputs.towers,
+        # Without queries a run takes a model for one tower, and a diagnosis takes nothing for granted.
+        config.data.towers if inputs.all_queries is None else inputs.towers,
         config.diagnose,
         config.seed,
         {"items": "items", "queries": "queries"},

@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -172,7 +172,13 @@ def _work(session: Session, request: Request, same: dict[str, Any], conclude: Co
     session.notices += [*inputs.notices, *plan.notices, *_elsewhere(directory)]
     session.facts |= _describe(inputs, plan)
     session.save()
-    _measure(session, inputs, plan, sets, conclude)
+    compile_s = _compile(session)
+    if config.diagnose.in_runs:
+        diagnose_inputs(session, inputs, conclude)
+        session.save()
+    # Those that are not asked make room.
+    inputs = replace(inputs, all_queries=None)
+    _measure(session, inputs, plan, sets, compile_s)
     session.notices += advise(directory.rows, config.target_recall)
 
 
@@ -189,7 +195,7 @@ def _leave(session: Session, write: WriteInfo, status: str, code: int) -> bool:
     directory = session.directory
     if not directory.session:
         return True  # an older run that was not gone on with
-    if directory.session == 1 and not directory.rows:
+    if directory.session == 1 and directory.empty:
         # A folder with nothing in it would only be in the way.
         directory.remove()
         return False
@@ -220,10 +226,15 @@ def _with_training(config: Config, inputs: Inputs) -> Config:
     return config.model_copy(update={"data": data})
 
 
-def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None, conclude: Conclude) -> None:
+def _compile(session: Session) -> float:
+    """Return the seconds that kernels took to be compiled, or to be read from the disk."""
     with session.progress.stage("compile kernels", 1) as advance:
-        compile_s = compile_kernels()
+        seconds = compile_kernels()
         advance(1)
+    return seconds
+
+
+def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None, compile_s: float) -> None:
     with session.progress.stage("transform", len(plan.spaces)) as advance:
         spaces = []
         for position, space in enumerate(plan.spaces):
@@ -235,7 +246,6 @@ def _measure(session: Session, inputs: Inputs, plan: Plan, sets: Sets | None, co
     if not spaces:
         raise DataError([Problem("strategies", "one that fits the data", "none: " + session.failures[0].reason)])
     session.once({"kind": "run"}, lambda: Finding([Where("run").value("compile_time", compile_s, "s")]))
-    diagnose_inputs(session, inputs, conclude)
     portray(session, inputs, spaces)
     reference = retrieve(session, inputs, plan, spaces) if "retrieve" in plan.tasks else None
     if reference is None:

@@ -48,10 +48,10 @@ def command(
 ) -> int:
     """Measure strategies and indexes, print, decide.
 
-    Validates, computes exact truth, builds and queries every index, and says which one to serve. Writes a run
-    directory under results/NAME/ and prints its tables; 'idxbench report' prints them again. The report.html in it
-    holds them with pictures, for a browser without network.
-    Progress goes to standard error.
+    Validates, computes exact truth, builds and queries every index, and says what can be trusted about the vectors
+    (as 'idxbench diagnose' does) and which index to serve. Writes a run directory under results/NAME/ and prints its
+    tables; 'idxbench report' prints them again. The report.html in it holds them with pictures, for a browser without
+    network. Progress goes to standard error.
 
     Every finished step is on disk before the next begins: a run that was interrupted (Ctrl-C exits with code 130),
     killed, or stopped by a full disk goes on with --resume, and tries again what failed before. A run that came to its

@@ -17,10 +17,12 @@ class Diagnose(Table):
     ``loss``: a ranking loss (softmax, BPR, triplets of dot products) leaves a vector common to all items free, a
     pointwise one does not. Counts, zeros, norms, moments and ranks are taken over all rows. Neighbours are searched
     among ``items`` of them (0: all), asked for by ``asking`` items and ``queries`` queries; items as each other's
-    answers among ``self_items``. Covariances are fitted on ``fit_queries``.
+    answers among ``self_items``. Covariances are fitted on ``fit_queries``. ``in_runs``: whether `idxbench run`
+    diagnoses its vectors, too, which takes some passes over all of them.
     """
 
     loss: Loss = "unknown"
+    in_runs: bool = True
     items: Annotated[int, Field(ge=0)] = 100_000
     self_items: PositiveInt = 20_000
     asking: PositiveInt = 2_000

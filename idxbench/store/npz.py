@@ -2,6 +2,7 @@
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -42,7 +43,8 @@ def opened(path: Path, without: str) -> Iterator[NpzFile]:
         # Opened here: NumPy leaves a file open that turns out to be torn.
         with path.open("rb") as handle, np.load(handle, allow_pickle=False) as file:
             yield file
-    except (OSError, ValueError, KeyError, IndexError, EOFError, zipfile.BadZipFile) as error:
+    # RuntimeError: a flag that was flipped to "encrypted".
+    except (OSError, ValueError, KeyError, IndexError, EOFError, RuntimeError, zlib.error, zipfile.BadZipFile) as error:
         torn = "a torn file, or one of another kind"
         found = error.strerror or torn if isinstance(error, OSError) else torn
         fix = f"remove it to read the run without its {without}"

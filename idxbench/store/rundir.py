@@ -196,6 +196,11 @@ class RunDirectory:
         """Every round that counts, in the order of the journal."""
         return rounds_of(self._entries.values())
 
+    @property
+    def empty(self) -> bool:
+        """Whether no unit has been done."""
+        return not self._entries
+
     def has(self, unit: Mapping[str, Any]) -> bool:
         """Tell whether a unit is done. One that failed is not."""
         entry = self._entries.get(unit_key(unit))

@@ -32,9 +32,9 @@ from idxbench.timing.searches import CompiledWhileTimedError, TimedSearches
 from idxbench.timing.turns import to_message
 from idxbench.version import __version__
 
-# What parent and child say to each other. One more with every change of `Job`, of a command or of an answer: the
-# child may be of another environment, with an idxbench of its own.
-PROTOCOL = 1
+# What parent and child say to each other. One more with every change of `Job`, of a command, of an answer, or of what
+# is timed: the child may be of another environment, with an idxbench of its own.
+PROTOCOL = 2
 
 # Bytes: more than a line of any cache.
 PAGE = 4096

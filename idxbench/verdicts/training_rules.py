@@ -30,7 +30,7 @@ def cannot_assess(e: Examined) -> Finding | None:
     )
     advice = "name the queries: a few thousand rows will do"
     if e.patient.towers is None:
-        advice += "; if one model makes items and queries, say --towers 1"
+        advice += "; if one model makes items and queries, say towers = 1 (--towers 1)"
     numbers = {"queries": float(0 if e.queries is None else e.queries.n_rows - e.queries.zero_rows)}
     return Finding("cannot-assess", "warning", "Cannot assess item-item similarity", text, advice, numbers)
 
@@ -111,7 +111,7 @@ def gauge(e: Examined) -> Finding | None:
         f"{seen}: some axes are far larger in the items than in the queries. No score shows it; norms, cosines, "
         "clusters and quantisation of the items follow those axes."
     )
-    advice = "run 'balanced' beside 'raw'; --write DIR writes the balanced vectors"
+    advice = "run 'balanced' beside 'raw'; 'idxbench diagnose --write DIR' writes the balanced vectors"
     return Finding("gauge-strong", "warning", "Coordinates are strongly unbalanced", text, advice, numbers, fired)
 
 

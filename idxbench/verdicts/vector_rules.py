@@ -22,7 +22,10 @@ def gauge_hurts(e: Examined) -> Finding | None:
         f"balanced coordinates, with the same scores, {round(balanced * n):,}. An inner-product graph of the items as "
         "they are links the few that everyone names, and finds little else from there."
     )
-    advice = "index the balanced vectors, which keep every score: --write DIR, or the strategy 'balanced' by dot"
+    advice = (
+        "index the balanced vectors, which keep every score: the strategy 'balanced' by dot, or those that "
+        "'idxbench diagnose --write DIR' writes"
+    )
     return Finding(
         "gauge-hurts-index",
         "problem",

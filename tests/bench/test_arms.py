@@ -206,6 +206,22 @@ def test_environments_are_cells_of_their_own_and_rounds_are_added_while_they_can
     }  # fmt: skip
 
 
+def test_recalls_that_doubling_asks_for_are_those_of_the_table(tmp_path, monkeypatch):
+    asked = []
+    monkeypatch.setattr(arms, "inconclusive", lambda rows, sides, recalls, target: asked.append((recalls(), target)))
+    gate = {"base": "raw,index=hnswlib", "new": "normalized,index=hnswlib"}
+    done = run(CONFIG | {"k": [3, 10], "gate": gate, "target_recall": 0.9}, out=tmp_path)
+    ((recalls, target),) = asked
+    table = {
+        (row.strategy, row.index, row.build, row.search, row.k): row.value
+        for row in done.measurements
+        if (row.metric, row.reference) == ("recall", "task") and row.index
+    }
+    assert {(*place, k): found for place, by_depth in recalls.items() for k, found in by_depth.items()} == table
+    assert len(table) == 16
+    assert target == 0.9
+
+
 @pytest.mark.parametrize(
     ("gate", "message"),
     [

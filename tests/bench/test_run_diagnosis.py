@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 import idxbench
@@ -35,6 +36,33 @@ def test_a_run_says_what_diagnose_says(done):
     assert told["figures"]["gauge_imbalance"] == pytest.approx(alone.examined.imbalance)
     # Plain JSON, without a NaN.
     json.dumps(told, allow_nan=False)
+
+
+@pytest.mark.parametrize("trained", ["unknown", "dot", "cosine"])
+@pytest.mark.parametrize("towers", [None, 1])
+def test_items_alone(tmp_path, trained, towers):
+    """Two towers trained with dot can't be assessed without queries, here as there."""
+    np.save(tmp_path / "items.npy", np.random.default_rng(0).normal(size=(300, 6)).astype(np.float32))
+    data = {"items": str(tmp_path / "items.npy"), "trained_with": trained} | ({"towers": towers} if towers else {})
+    given = CONFIG | {"data": data, "tasks": ["similar"], "similar": {"sample": 100}}
+    told, alone = run(given, out=tmp_path / "results").info["diagnosis"], idxbench.diagnose(given)
+    assert told["headline"] == alone.headline
+    assert ("Cannot assess" in told["headline"]) is (trained != "cosine" and towers is None)
+
+
+def test_runs_that_are_not_diagnosed(tmp_path):
+    done = run(CONFIG | {"diagnose": {"in_runs": False}}, out=tmp_path)
+    assert "diagnosis" not in done.info
+    assert run_page(done, ()).heading == "Decision"
+
+
+def test_the_page_of_a_run_that_was_cut_short(done):
+    done.info["status"] = "interrupted"
+    page = run_page(done, ())
+    assert page.heading == "Not complete"
+    said = [one.first for one in page.statements]
+    assert said[0].startswith("This run is not complete (interrupted)")
+    assert said[1:] == [done.info["diagnosis"]["headline"]]
 
 
 def test_a_holdout_is_asked_for(tmp_path):

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from idxbench.errors import ResultError
-from idxbench.store.samples import read_samples
+from idxbench.store.npz import packed
+from idxbench.store.samples import cell_name, gathered, read_samples
 
 
 def test_cells_come_back_with_their_arrays(tmp_path):
@@ -33,6 +34,25 @@ def test_a_torn_file_is_a_message(tmp_path, content):
     (tmp_path / "queries.npz").write_bytes(content)
     with pytest.raises(ResultError, match=r"a readable queries\.npz"):
         list(read_samples(tmp_path))
+
+
+def test_a_byte_that_was_flipped_is_a_message(tmp_path):
+    """Wherever it is, the file is read as it was written, or there is a message."""
+    values = np.random.default_rng(0).random(200).round(1)
+    cells = gathered([(cell_name("raw", "hnswlib", "{}", "{}"), {"latency": values})])
+    (tmp_path / "queries.npz").write_bytes(packed(cells))
+    whole, torn = (tmp_path / "queries.npz").read_bytes(), 0
+    for place in range(0, len(whole), 7):
+        flipped = bytearray(whole)
+        flipped[place] ^= 0x55
+        (tmp_path / "queries.npz").write_bytes(flipped)
+        try:
+            for one in read_samples(tmp_path):
+                for held in one.arrays.values():
+                    np.testing.assert_array_equal(held, values)
+        except ResultError:
+            torn += 1
+    assert torn > 50
 
 
 def test_a_file_without_cells_is_a_message(tmp_path):

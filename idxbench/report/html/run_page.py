@@ -83,12 +83,12 @@ def _lead(run: Run) -> Iterator[str]:
 def _statements(run: Run, decisions: Sequence[Decision]) -> Iterator[Statement]:
     status = run.info["status"]
     if status != "finished":
-        yield Statement(
-            f"This run is not complete ({status}): what was measured is below, without a decision.",
-        )
-        return
+        yield Statement(f"This run is not complete ({status}): what was measured is below, without a decision.")
+        decisions = ()
     for first, *rest in filter(None, map(tuple, (diagnosis_lines(run), *map(decision_lines, decisions)))):
         yield Statement(first, tuple(rest))
+    if status != "finished":
+        return
     for one in judge(run):
         yield Statement(verdict_line(one))
     if not decisions:

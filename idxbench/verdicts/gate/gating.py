@@ -156,7 +156,7 @@ def _no_baseline(base: str, new: str, runs: int, run: Run) -> tuple[str, bool]:
     # A folder that holds the new run, too: what came before it is meant, never the run itself.
     exclude = [] if selector or new_selector or path == new_path == newest_run(new_path) else find_runs(new_path, runs)
     try:
-        found = find_runs(path, runs, exclude, None if selector or new_selector else run)
+        found = find_runs(path, runs, exclude, run)
     except ResultError as error:
         return f"no baseline in {path}: {error.problems[0].found}", isinstance(error, OtherConfigurationError)
     return next((f"no baseline: {why}" for why in map(unfinished, found) if why), ""), False

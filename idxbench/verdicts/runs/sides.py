@@ -9,8 +9,13 @@ from idxbench.errors import ConfigError, Problem, ResultError
 from idxbench.records import Run, find_run, finished_runs, load_run
 
 # Keys of a config that say how long and how is measured or judged, and not what: raising the rounds keeps the baseline.
-_EFFORT = {"gate", "name", "target_recall", "cache"}
+_EFFORT = {"gate", "name", "target_recall", "cache", "diagnose"}
 _EFFORT_MEASURE = {"rounds", "doublings", "budget", "control", "rate"}
+
+# Keys whose text is the path of a file.
+_FILES = {
+    "path", "ratings", "cache_dir", "python", "scales", "items", "queries", "pairs", "relevant", "interactions", "seen",
+}  # fmt: skip
 
 
 class OtherConfigurationError(ResultError):
@@ -154,19 +159,23 @@ def _configuration(info: Mapping[str, Any]) -> dict[str, Any]:
     measured = {key: value for key, value in info.get("config", {}).items() if key not in _EFFORT}
     effort = measured.pop("measure", {})
     measured |= {f"measure.{key}": value for key, value in effort.items() if key not in _EFFORT_MEASURE}
-    return {key: _without_folders(value) for key, value in measured.items()} | {"only": info.get("only", [])}
+    data, identity = info.get("data", {}), info.get("identity", {})
+    return {
+        **{key: _without_folders(value) for key, value in measured.items()},
+        # What is in the files: two data sets of one name are two configurations.
+        **{f"content of {key}": value for key, value in data.get("fingerprints", {}).items()},
+        **{f"content of {key}": value for key, value in identity.get("files", {}).items()},
+        "only": info.get("only", []),
+    }
 
 
-def _without_folders(value: Any) -> Any:
-    """Return a config with names of files alone: where a checkout lies is no other configuration.
-
-    What is in the files is told by fingerprints, and data that differ are incomparable whatever they are called.
-    """
+def _without_folders(value: Any, key: str = "") -> Any:
+    """Return a config with files by their names alone: where a checkout or an environment lies is no other one."""
     if isinstance(value, Mapping):
-        return {key: _without_folders(held) for key, held in value.items()}
+        return {name: _without_folders(held, name) for name, held in value.items()}
     if isinstance(value, list):
-        return [_without_folders(held) for held in value]
-    return PurePath(value).name if isinstance(value, str) and ("/" in value or "\\" in value) else value
+        return [_without_folders(held, key) for held in value]
+    return PurePath(value).name if isinstance(value, str) and key in _FILES else value
 
 
 def _apart(one: dict[str, Any], two: dict[str, Any]) -> list[str]:
@@ -192,7 +201,7 @@ def load_sides(base: str, others: Sequence[str], n: int = 1, *, alike: bool = Fa
     selector = split_side(base)[1]
     selected = bool(selector) or any(side.selector for side in sides)
     exclude = [] if selected else [run.path for side in sides for run in side.runs]
-    first = load_side(base, n, exclude, sides[0].runs[-1] if alike and not selected else None)
+    first = load_side(base, n, exclude, sides[0].runs[-1] if alike else None)
     for side in sides:
         if not selected and _paths(first) & _paths(side):
             raise ConfigError(

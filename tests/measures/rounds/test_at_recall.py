@@ -64,9 +64,9 @@ def test_equal_searches_may_differ_at_equal_recall():
 def test_more_rounds_are_asked_for_where_only_that_is_undecided():
     rounds, recalls = close()
     declared = Declared(*SIDES, POLICY, 1)
-    assert inconclusive(rounds, declared, recalls, 0.95)
-    assert not inconclusive(rounds, declared, recalls, 0.978)
-    assert not inconclusive(rounds, declared, {}, 0.95)
+    assert inconclusive(rounds, declared, lambda: recalls, 0.95)
+    assert not inconclusive(rounds, declared, lambda: recalls, 0.978)
+    assert not inconclusive(rounds, declared, dict, 0.95)
 
 
 @pytest.mark.parametrize("seed", range(30))

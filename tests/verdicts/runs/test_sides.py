@@ -14,7 +14,7 @@ from idxbench.verdicts.runs.sides import (
     load_sides,
     split_side,
 )
-from tests.verdicts.runs.examples import write_run
+from tests.verdicts.runs.examples import merged, write_run
 
 
 @pytest.fixture
@@ -77,7 +77,8 @@ def test_ages(name, started, age):
 def test_more_rounds_keep_the_baseline(nights):
     """What is measured is the same, whatever it takes and wherever it is asked to get."""
     measure = {"rounds": 80, "doublings": 0, "budget": 600.0, "control": False, "rate": 50.0}
-    longer = {"config": {"measure": measure, "target_recall": 0.99, "cache": False}}
+    diagnose = {"loss": "ranking"}
+    longer = {"config": {"measure": measure, "target_recall": 0.99, "cache": False, "diagnose": diagnose}}
     newest = write_run(nights / "20261111T020000Z-aaaa", rounds=0, info=longer)
     assert days(find_runs(nights, exclude=[newest])) == ["08a"]
 
@@ -92,6 +93,25 @@ def test_a_checkout_that_lies_elsewhere_keeps_the_baseline(tmp_path):
     assert find_runs(tmp_path, exclude=[newest]) == [before]
 
 
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"data": {"fingerprints": {"items": "0" * 32}}},
+        {"identity": {"files": {"data.labels.path": "0" * 32}}},
+        {"config": {"data": {"items": {"key": "test/items"}}}},
+    ],
+)
+def test_other_content_behind_one_name_is_another_configuration(tmp_path, other):
+    same = {
+        "config": {"data": {"items": {"path": "/data/items.hdf5", "key": "train/items"}}},
+        "identity": {"files": {"data.labels.path": "1" * 32}},
+    }
+    before = write_run(tmp_path / "20261101T020000Z-aaaa", rounds=0, info=same)
+    write_run(tmp_path / "20261102T020000Z-aaaa", rounds=0, info=merged(same, other))
+    newest = write_run(tmp_path / "20261103T020000Z-aaaa", rounds=0, info=same)
+    assert find_runs(tmp_path, exclude=[newest]) == [before]
+
+
 def test_like_a_run_that_lies_elsewhere(tmp_path, nights):
     """A folder of many configurations: the newest of the other side's, and none where there is none of it."""
     other = write_run(nights / "20261111T020000Z-aaaa", rounds=0, info={"config": {"seed": 9}})
@@ -103,6 +123,9 @@ def test_like_a_run_that_lies_elsewhere(tmp_path, nights):
     another = load_run(write_run(tmp_path / "another", rounds=0, info={"config": {"seed": 4}}))
     with pytest.raises(OtherConfigurationError, match="seed"):
         find_runs(nights, like=another)
+    # Sides of one run, and of a folder, too, are looked for among runs of that configuration.
+    base, _ = load_sides(f"{nights}::raw", [f"{tonight.path}::raw"], alike=True)
+    assert days(run.path for run in base.runs) == ["08a"]
     # One that is named is taken, and `compare` takes the newest.
     assert find_runs(other, like=tonight) == [other]
     base, _ = load_sides(str(nights), [str(another.path)])
