@@ -94,18 +94,21 @@ class Group:
             From 0 to 1.
         """
         self._budget = budget
-        for look in range(sides.looks if sides else 1):
+        looks = sides.looks if sides else 1
+        for look in range(looks):
             wanted = self._session.config.measure.rounds * 2**look
             what = "rounds" if look == 0 else f"more rounds, as {sides} can't be told apart yet"
             turns = sum(len(one.build.searches) for one in self._members)
             missing = max(0, wanted - self.loop(()).done()) if self.going() else 0
             with self._session.progress.stage(f"time {what}", missing * turns) as advance:
                 self._play(wanted, share, advance)
-            if sides is None or look + 1 == sides.looks or self.loop(()).done() < wanted:
-                return look + 1
-            if not inconclusive(self.loop(()).rows(), sides, self._recalls, self._session.config.target_recall):
-                return look + 1
-        return 0
+            last = look + 1 == looks or self.loop(()).done() < wanted
+            if last or sides is None or not self._inconclusive(sides):
+                break
+        return look + 1
+
+    def _inconclusive(self, sides: Declared) -> bool:
+        return inconclusive(self.loop(()).rows(), sides, self._recalls, self._session.config.target_recall)
 
     def _recalls(self) -> Recalls:
         """Return what every search finds, which is the same in all rounds."""
