@@ -121,8 +121,9 @@ def load_inputs(config: Config, config_name: str, progress: Progress) -> Inputs:
 
 
 def splits_queries(config: Config) -> bool:
-    """Tell whether a strategy is fitted on queries, which then can't be asked."""
-    return any(needs_queries(spec) for one in config.strategy for spec in one.transform)
+    """Tell whether a strategy, or what follows a probe, is fitted on queries, which then can't be asked."""
+    fitted = [*(one.transform for one in config.strategy), *(probe.then or () for probe in config.probe)]
+    return any(needs_queries(spec) for transforms in fitted for spec in transforms)
 
 
 def split_queries(dataset: Dataset, config: Config) -> tuple[Dataset, NDArray[Any] | None]:

@@ -118,7 +118,9 @@ def run_probes(session: Session, inputs: Inputs, plan: Plan, reference: Referenc
                 except DataError as error:
                     reason = "; ".join(f"expected {one.expected}, found {one.found}" for one in error.problems)
                     text = f"probe {probe.label} at strength {strength:g}: {reason}"
-                    session.notices.append(Notice("probe-failed", text))
+                    notice = Notice("probe-failed", text)
+                    # Every seed fails alike.
+                    session.notices += [] if notice in session.notices else [notice]
             return Finding(_pooled(figures))
 
         works: list[tuple[Unit, Callable[[], Finding], int]] = [({"kind": "probe", "as": "given"}, as_given, n_builds)]
@@ -170,8 +172,8 @@ def _point(
 ) -> Figures:
     """Measure one change of coordinates."""
     folder = session.directory.work / "probe"
-    embedded = embed(space, inputs, folder, session.threads)
     try:
+        embedded = embed(space, inputs, folder, session.threads)
         place = _at(where, strength)
         figures: Figures = {}
         if given.reference is not None:
@@ -185,8 +187,7 @@ def _point(
                 figures[place.at(count), "ari_seed_floor", ""] = float(np.mean(pairwise_ari(mine)))
         return figures
     finally:
-        del embedded
-        # Ours, made above: a point's vectors are as large as the data, and there are many points.
+        # Made above, also by a point that failed: its vectors are as large as the data, and there are many points.
         shutil.rmtree(folder, ignore_errors=True)
 
 

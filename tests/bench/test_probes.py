@@ -133,6 +133,44 @@ def test_every_probe_has_its_lines_in_the_tables(run):
     assert "rankings" in text
 
 
+SMALL = {
+    "data": {"source": "gaussian", "n_items": 300, "n_queries": 60, "n_dims": 6},
+    "tasks": ["retrieve", "similar"],
+    "strategy": [{"transform": "raw"}],
+    "index": [{"kind": "numpy"}],
+    "measure": {"rounds": 1},
+    "threads": 1,
+    "cache": False,
+}
+
+
+def test_what_follows_a_probe_is_fitted_on_queries_that_are_not_asked(tmp_path):
+    """Though no strategy is fitted on any."""
+    made = idxbench.run(
+        SMALL | {"probe": [{"kind": "axis", "strength": 100.0, "then": "balanced", "seeds": 1}]}, out=tmp_path
+    )
+    assert only(made, "axis 0 then balanced", 100.0, "recall", k=10).value > 0.999
+    told = {notice.code: notice.text for notice in made.notices}
+    assert "probe-failed" not in told
+    assert "30 of 60 queries" in told["queries-split"]
+
+
+def test_a_probe_that_fails_leaves_the_others_alone(tmp_path):
+    """Vectors that leave float32, in both seeds: told once, and what comes after is measured."""
+    beyond = {"kind": "rescaled", "axis": 0, "factor": 1e39}
+    probes = [
+        {"kind": "axis", "strength": 10.0, "then": beyond, "seeds": 2},
+        {"kind": "axis", "strength": 10.0, "seeds": 2},
+        {"kind": "dense", "strength": 0.5, "seeds": 1},
+    ]
+    made = idxbench.run(SMALL | {"probe": probes}, out=tmp_path)
+    (failed,) = [notice for notice in made.notices if notice.code == "probe-failed"]
+    assert "at strength 10: expected" in failed.text
+    assert {row.strategy for row in made.measurements if row.task == "probe"} == {"as given", "axis 0", "dense"}
+    assert only(made, "axis 0", 10.0, "neighbor_overlap").n == 2
+    assert only(made, "dense", 0.5, "neighbor_overlap").n == 1
+
+
 def test_each_change_is_asked_for_once():
     twice = [{"kind": "diagonal", "strength": [0.5]}, {"kind": "diagonal", "strength": [0.25, 0.5], "seed": 9}]
     with pytest.raises(ConfigError, match=r"diagonal at strength 0\.5 twice"):
