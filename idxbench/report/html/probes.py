@@ -54,8 +54,9 @@ def _items_picture(items: Sequence[Measurement]) -> Picture:
         "probe-items",
         "Items under a change of coordinates",
         "Level would be safe. No score of a query moves along a line: only coordinates do, ever more strongly (log "
-        "axis; decades for diagonal and dense, the factor for axis, of the items' spread for shift). Neighbours kept: "
-        "share of an item's neighbours by cosine that it had before. Drift: 0 as alike as two seeds, 1 unrelated. "
+        "axis; for diagonal and dense the standard deviation of the natural logarithm of the scales, for axis the "
+        "factor, for shift a multiple of the items' root mean squared norm). Neighbours kept: share of an item's "
+        "neighbours by cosine that it had before. Drift: 0 as alike as two seeds, 1 unrelated. "
         "Whiskers: range over seeds.",
         (Column("probe", "probe"), Column("strength", "strength", "plain"), Column("measure", "measure"), *_MEASURED),
         tuple(rows),
