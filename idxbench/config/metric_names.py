@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 
 from idxbench.config.messages import dotted, nearest
-from idxbench.config.policy import DEFAULT_METRICS, Policy
+from idxbench.config.policy import DEFAULT_METRICS, Policy, measure_name
 from idxbench.errors import Problem
 
 _GRADED = ("own", "task", "labels")
@@ -50,9 +50,7 @@ KNOWN_METRICS: dict[str, tuple[str, ...]] = dict.fromkeys(_PLAIN, ("",)) | {
 
 def known_measures() -> tuple[str, ...]:
     """Return every name that a policy may use: ``recall@task``, ``qps_batch``."""
-    return tuple(
-        f"{name}@{reference}" if reference else name for name, refs in KNOWN_METRICS.items() for reference in refs
-    )
+    return tuple(measure_name(name, reference) for name, refs in KNOWN_METRICS.items() for reference in refs)
 
 
 def metric_problems(policy: Policy, where: str) -> Iterator[Problem]:
@@ -80,7 +78,7 @@ def metric_problems(policy: Policy, where: str) -> Iterator[Problem]:
 
 def _unknown(where: str, name: str, known: tuple[str, ...]) -> Problem:
     stem = name.split("@", maxsplit=1)[0]
-    several = [f"{stem}@{reference}" if reference else stem for reference in KNOWN_METRICS.get(stem, ())]
+    several = [measure_name(stem, reference) for reference in KNOWN_METRICS.get(stem, ())]
     if several:
         return Problem(where, f"{stem} with what it is graded against", repr(name), f"write {' or '.join(several)}")
     close = nearest(name, known)

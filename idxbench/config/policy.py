@@ -43,7 +43,12 @@ def _times(direction: Direction, floor: float, *, gate: bool = True) -> Metric:
     return Metric(direction=direction, floor=floor, gate=gate)
 
 
-# Keys are metrics of measurements.csv, with @reference where one has several.
+def measure_name(metric: str, reference: str) -> str:
+    """Return a metric as policies name it: ``recall@task``, ``qps_batch``."""
+    return f"{metric}@{reference}" if reference else metric
+
+
+# Keys are metrics of measurements.csv, named so.
 DEFAULT_METRICS: dict[str, Metric] = {
     "recall@task": _share("higher", 0.005, exact=True),
     "recall@own": _share("higher", 0.005, exact=True),

@@ -17,9 +17,9 @@ def diagnosis_lines(run: Run) -> Iterator[str]:
     if told is None:
         return  # an older idxbench wrote the run
     yield told["headline"]
-    findings = [one for one in told["findings"] if one["severity"] in _TOLD]
-    for one in findings:
-        yield f"{one['title']} ({one['severity']}): {one['advice'] or one['text']}"
+    for one in told["findings"]:
+        if one["severity"] in _TOLD:
+            yield f"{one['title']} ({one['severity']}): {one['advice'] or one['text']}"
 
 
 def decision_lines(decision: Decision) -> Iterator[str]:

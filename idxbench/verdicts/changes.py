@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from idxbench.config.policy import measure_name
+
 Verdict = Literal[
     "regressed",  # worse, beyond the floor
     "missing",  # the base has it, the new side has not, or it failed there
@@ -38,7 +40,7 @@ class Cell:
     @property
     def measure(self) -> str:
         """The metric as policies name it: ``recall@task``, ``qps_batch``."""
-        return f"{self.metric}@{self.reference}" if self.reference else self.metric
+        return measure_name(self.metric, self.reference)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from idxbench.errors import ResultError
 from idxbench.records import Measurement
 from idxbench.store.journal import FILE, Entry, append_entry, read_journal, rounds_of, rows_of, standing, unit_key
-from idxbench.store.round_rows import RoundRow
+from tests.store.made import round_row
 
 NAN = math.nan
 
@@ -18,35 +18,6 @@ NAN = math.nan
 def row(metric="recall", value=0.5, low=NAN):
     return Measurement(
         "retrieve", "räw", "dot", "numpy", "", '{"ef":10}', 5, metric, "own", value, low, NAN, 3, "share"
-    )
-
-
-def round_row(n=0):
-    return RoundRow(
-        1,
-        n,
-        0,
-        "raw",
-        "numpy",
-        "",
-        "",
-        0,
-        1e3,
-        2e3,
-        NAN,
-        1e-3,
-        NAN,
-        NAN,
-        NAN,
-        NAN,
-        NAN,
-        0.1,
-        0.0,
-        0.2,
-        3,
-        True,
-        False,
-        True,
     )
 
 

@@ -10,8 +10,9 @@ import pytest
 from idxbench.errors import ResultError
 from idxbench.records import Measurement, csv_row, read_measurements
 from idxbench.store.files import DiskFullError
-from idxbench.store.round_rows import RoundRow, read_rounds
+from idxbench.store.round_rows import read_rounds
 from idxbench.store.rundir import Failure, RunDirectory
+from tests.store.made import round_row
 
 NAN = math.nan
 DIED = Failure("raw", "numpy", "", (), "died")
@@ -19,35 +20,6 @@ DIED = Failure("raw", "numpy", "", (), "died")
 
 def row(metric="recall", value=0.5):
     return Measurement("retrieve", "raw", "dot", "numpy", "", "", 5, metric, "own", value, NAN, NAN, 3, "share")
-
-
-def round_row(n=0):
-    return RoundRow(
-        1,
-        n,
-        0,
-        "raw",
-        "numpy",
-        "",
-        "",
-        0,
-        1.0,
-        2.0,
-        NAN,
-        NAN,
-        NAN,
-        NAN,
-        NAN,
-        NAN,
-        NAN,
-        0.1,
-        0.0,
-        0.2,
-        3,
-        True,
-        False,
-        False,
-    )
 
 
 def unit(name):

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from idxbench.config.policy import DEFAULT_METRICS, Policy
+from idxbench.config.policy import DEFAULT_METRICS, Policy, measure_name
 from idxbench.records import Run
 from idxbench.verdicts.changes import Comparison
 
@@ -30,7 +30,7 @@ def unmeasured(policy: Policy, compared: Comparison, run: Run) -> Iterator[str]:
         The newest of the new side: where it has the metric, the base is what lacks it.
     """
     there = {change.cell.measure for change in compared.changes}
-    measured = {f"{row.metric}@{row.reference}" if row.reference else row.metric for row in run.measurements}
+    measured = {measure_name(row.metric, row.reference) for row in run.measurements}
     for name in asked_for(policy):
         if name in there:
             continue

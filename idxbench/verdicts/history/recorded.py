@@ -5,7 +5,7 @@ import json
 import math
 from datetime import UTC, datetime
 
-from idxbench.config.policy import DEFAULT_METRICS, Metric, Policy
+from idxbench.config.policy import DEFAULT_METRICS, Metric, Policy, measure_name
 from idxbench.errors import ConfigError, Problem
 from idxbench.measures.rounds.paired import control_of, looked_at
 from idxbench.records import Measurement, Run
@@ -64,7 +64,7 @@ def rows_of(
     for row in run.measurements:
         if not math.isfinite(row.value) or row.metric == "failed":
             continue
-        if everything or _measure(row.metric, row.reference) in known:
+        if everything or measure_name(row.metric, row.reference) in known:
             record = HistoryRow(
                 run=f"{run.path.resolve().name}#{_identity(run)}",
                 started=started,
@@ -90,14 +90,10 @@ def rows_of(
 
 def judged_by(policy: Policy, strategy: str, metric: str, reference: str, k: int) -> Metric | None:
     """Return how a policy judges a figure; it does not gate one of a strategy or depth that it leaves out."""
-    judged = policy.metric(_measure(metric, reference))
+    judged = policy.metric(measure_name(metric, reference))
     if judged is None or looked_at(policy, strategy, metric, k):
         return judged
     return judged.model_copy(update={"gate": False})
-
-
-def _measure(metric: str, reference: str) -> str:
-    return f"{metric}@{reference}" if reference else metric
 
 
 def _share(log: float | None) -> float:

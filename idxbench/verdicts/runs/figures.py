@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from idxbench.config.policy import Metric, Policy
+from idxbench.config.policy import Metric, Policy, measure_name
 from idxbench.measures.rounds.paired import TIMES, Key, looked_at
 from idxbench.measures.rounds.selectors import Selector, Sides, one_each
 from idxbench.records import Measurement, Run
@@ -131,7 +131,7 @@ def collect(runs: Sequence[Run], sides: Sides, selector: Selector, policy: Polic
 def metric_of(row: Measurement, policy: Policy) -> Metric | None:
     """Return how a policy judges a row; None where nobody said."""
     reference = "" if row.reference == INEXACT else row.reference
-    return policy.metric(f"{row.metric}@{reference}" if reference else row.metric)
+    return policy.metric(measure_name(row.metric, reference))
 
 
 def _counts(row: Measurement, sides: Sides, policy: Policy) -> bool:
